@@ -1,4 +1,4 @@
-"""The library of *Token to Agent*: every part is written by hand in a chapter, proved equal, then imported from here.
+"""The library of *Token to Agent*: a chapter writes each part by hand, proves it, and imports it.
 
 Modules are built in floors and import strictly lower floors only; nothing happens on import.
 """

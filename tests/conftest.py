@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-# Child processes inherit these; a library that would look for a newer file online does not even try.
+# Child processes inherit these: a library that would look online for a newer file does not try.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
