@@ -1,0 +1,17 @@
+"""One decoder for all the course's models, built from a configuration's fields."""
+
+from llmlib.model.cache import KVCache
+from llmlib.model.config import ModelConfig
+from llmlib.model.count import count_parameters, flops_per_token
+from llmlib.model.presets import PRESETS
+from llmlib.model.transformer import Transformer, document_positions
+
+__all__ = [
+    "PRESETS",
+    "KVCache",
+    "ModelConfig",
+    "Transformer",
+    "count_parameters",
+    "document_positions",
+    "flops_per_token",
+]

@@ -1,0 +1,60 @@
+"""How many parameters a configuration has, and how much arithmetic a token costs."""
+
+import torch
+
+from llmlib.model.config import ModelConfig
+from llmlib.model.transformer import Transformer
+
+
+def count_parameters(config: ModelConfig) -> dict[str, int]:
+    """Parameters by part, counted on a model built without memory (torch's meta device).
+
+    Keys: embedding (the token table), positions (learned ones), attention, mlp, norms, head (0 when
+    tied), total, and non_embedding = attention + mlp + norms, the N of scaling laws.
+    """
+    with torch.device("meta"):
+        model = Transformer(config)
+    parts = dict.fromkeys(("embedding", "positions", "attention", "mlp", "norms", "head"), 0)
+    for name, parameter in model.named_parameters():
+        parts[_part(name)] += parameter.numel()
+    total = sum(parts.values())
+    body = parts["attention"] + parts["mlp"] + parts["norms"]
+    return parts | {"total": total, "non_embedding": body}
+
+
+def _part(name: str) -> str:
+    """Which part of the count the parameter `name` belongs to."""
+    for piece, part in ((".attn.", "attention"), (".mlp.", "mlp"), ("norm.", "norms")):
+        if piece in name:
+            return part
+    return {"embed": "embedding", "pos_embed": "positions", "head": "head"}[name.split(".")[0]]
+
+
+def flops_per_token(config: ModelConfig, seq_len: int) -> dict[str, int]:
+    """Floating-point operations of the matrix products, a token, in a sequence of seq_len tokens.
+
+    A product of (1, m) with (m, n) costs 2 m n. With W = n_heads x d_head, G = n_kv_heads x d_head
+    and S = seq_len (or the window, if that is shorter), a token costs
+        projections  n_layers x 2 D (2 W + 2 G)
+        scores       n_layers x 4 S W            (q kᵀ, and the pattern times v)
+        mlp          n_layers x 2 D d_ff x (3 if gated, else 2)
+        head         2 D V
+    forward is their sum; training is 3 x forward, since the backward pass has two products for
+    each one. Scores count the full square, as is usual in figures of hardware use (Chowdhery et
+    al. 2022, appendix B); a kernel that skips the future does about half of them. Norms, activations and
+    softmax are left out. 6 N a token, with N the non-embedding parameters, is the usual shorthand
+    for training (Kaplan et al. 2020); it leaves out scores and head.
+    """
+    if seq_len < 1:
+        raise ValueError(f"seq_len must be at least 1, not {seq_len}")
+    d, layers = config.d_model, config.n_layers
+    width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
+    keys = seq_len if config.window is None else min(seq_len, config.window)
+    parts = {
+        "projections": layers * 2 * d * (2 * width + 2 * kv_width),
+        "scores": layers * 4 * keys * width,
+        "mlp": layers * 2 * d * config.d_ff * (3 if config.gated else 2),
+        "head": 2 * d * config.vocab_size,
+    }
+    forward = sum(parts.values())
+    return parts | {"forward": forward, "training": 3 * forward}

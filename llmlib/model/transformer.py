@@ -1,0 +1,238 @@
+"""The decoder: embed, add what each block has to say, read the next token off the result.
+
+Shapes: B batch, T query length, S key length, D model width, H heads, V vocabulary.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llmlib.model.attention import Attention, Context, attention_mask
+from llmlib.model.cache import KVCache
+from llmlib.model.config import ModelConfig
+from llmlib.model.layers import MLP, make_norm
+from llmlib.model.positions import rope_angles, sinusoidal
+
+
+class Block(nn.Module):
+    """Attention, then MLP, each reading a normed copy of the residual stream and adding to it."""
+
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.attn_norm = make_norm(config)
+        self.attn = Attention(config, layer)
+        self.mlp_norm = make_norm(config)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        x = x + self.attn(self.attn_norm(x), context)
+        x = x + self.mlp(self.mlp_norm(x))
+        return x
+
+
+class PostNormBlock(Block):
+    """The original order: the norm sits on the residual stream itself (Vaswani et al. 2017)."""
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        x = self.attn_norm(x + self.attn(x, context))
+        x = self.mlp_norm(x + self.mlp(x))
+        return x
+
+
+class ParallelBlock(Block):
+    """Attention and MLP read the same stream, side by side (GPT-J, Pythia, PaLM)."""
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        return x + self.attn(self.attn_norm(x), context) + self.mlp(self.mlp_norm(x))
+
+
+class TiedHead(nn.Module):
+    """(B, T, D) -> (B, T, V) through the embedding table, which stays one tensor in state_dict."""
+
+    def __init__(self, embed: nn.Embedding):
+        super().__init__()
+        self._embed = (embed,)  # in a tuple: registered here, the table would be listed twice
+
+    @property
+    def weight(self) -> Tensor:
+        return self._embed[0].weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight)
+
+
+class Transformer(nn.Module):
+    """A decoder-only language model; see ModelConfig. `model(ids)` gives next-token logits."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab_size, config.d_model)
+        if config.pos == "learned":
+            self.pos_embed = nn.Embedding(config.max_seq_len, config.d_model)
+        order = {"pre": Block, "post": PostNormBlock}[config.norm_place]
+        block = ParallelBlock if config.parallel else order
+        self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.n_layers))
+        # post-norm blocks leave a normed stream: a final norm would do it twice
+        self.norm = make_norm(config) if config.norm_place == "pre" else nn.Identity()
+        if config.tie_embeddings:
+            self.head = TiedHead(self.embed)
+        else:
+            self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.init_weights()
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        """Matrices and tables from N(0, init_std), biases 0, norms 1 (Radford et al. 2019).
+
+        o_proj and down_proj, which write to the residual stream 2 n_layers times, are scaled by
+        1/sqrt(2 n_layers) if `init_scale_residual`, so that the stream's variance does not grow
+        with depth.
+        """
+        residual = math.sqrt(2 * self.config.n_layers) if self.config.init_scale_residual else 1.0
+        for name, parameter in self.named_parameters():
+            if name.endswith((".o_proj.weight", ".down_proj.weight")):
+                parameter.normal_(std=self.config.init_std / residual)
+            elif parameter.dim() == 2:
+                parameter.normal_(std=self.config.init_std)
+            elif name.endswith("bias"):
+                parameter.zero_()
+            else:
+                parameter.fill_(1.0)
+
+    def forward(
+        self,
+        ids: Tensor,
+        *,
+        cache: KVCache | None = None,
+        pad_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        doc_ids: Tensor | None = None,
+        patterns: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Next-token logits (B, T, V) for token ids (B, T) int64 or int32.
+
+        cache: keys and values of what came before; `ids` are then the new tokens only.
+        pad_mask (B, T) bool, False at padding, left or right: real tokens do not look at padding,
+            and the first real token of a row has position 0. Logits at padding mean nothing.
+            Padding on the right needs no mask at all: nobody looks to the right.
+        position_ids (T,) or (B, T): instead of 0, 1, 2 … (ALiBi counts slots, whatever is given).
+        doc_ids (B, T): tokens see only their own document, whose positions start at 0.
+        patterns: a list that takes each block's attention pattern; uses the eager path.
+
+        Raises ValueError for what does not fit: empty or wrongly shaped ids, more than max_seq_len
+        tokens, a full cache; IndexError for an id outside the vocabulary (checked on the CPU only).
+        """
+        x = self.features(
+            ids,
+            cache=cache,
+            pad_mask=pad_mask,
+            position_ids=position_ids,
+            doc_ids=doc_ids,
+            patterns=patterns,
+        )
+        return self.head(x)
+
+    def features(self, ids: Tensor, **batch) -> Tensor:
+        """What the head reads: the final residual stream after its norm, (B, T, D)."""
+        return self.norm(self._run(ids, **batch)[-1])
+
+    @torch.no_grad()
+    def hidden_states(self, ids: Tensor, **batch) -> list[Tensor]:
+        """The residual stream (B, T, D) after the embedding and after each block: n_layers + 1."""
+        return self._run(ids, keep=True, **batch)
+
+    @torch.no_grad()
+    def attention_patterns(self, ids: Tensor, **batch) -> list[Tensor]:
+        """How much each token looks at each other one: (B, H, T, S) a block, rows sum to 1."""
+        patterns: list[Tensor] = []
+        self.features(ids, patterns=patterns, **batch)
+        return patterns
+
+    def _run(self, ids: Tensor, *, keep: bool = False, cache=None, **batch) -> list[Tensor]:
+        """The stream after the last block, or with `keep` after the embedding and every block."""
+        x, context = self._begin(ids, cache=cache, **batch)
+        states = [x]
+        for block in self.blocks:
+            x = block(x, context)
+            states = [*states, x] if keep else [x]
+        if cache is not None:
+            cache.advance(ids.shape[1])
+        return states
+
+    def _begin(
+        self, ids, *, cache=None, pad_mask=None, position_ids=None, doc_ids=None, patterns=None
+    ) -> tuple[Tensor, Context]:
+        """Embed the tokens and work out, once, what all blocks need to know."""
+        config, T = self.config, self._check(ids, cache, pad_mask, doc_ids)
+        S = T + (cache.length if cache is not None else 0)
+        is_real = pad_mask
+        if cache is not None:
+            cache.reserve(T, pad_mask)
+            is_real = cache.is_real[:, :S] if cache.padded else None
+        if position_ids is None:
+            position_ids = self._positions(T, S, is_real, doc_ids, ids.device)
+        x = self.embed(ids)  # (B, T, D)
+        if config.pos == "learned":
+            x = x + self.pos_embed(position_ids)
+        elif config.pos == "sinusoidal":
+            x = x + sinusoidal(position_ids, config.d_model).type_as(x)
+        rotation = None
+        if config.pos == "rope":
+            angles = rope_angles(position_ids, config.rope_dim, config.rope_theta)
+            angles = angles if angles.dim() == 2 else angles[:, None]  # (T, R/2) or (B, 1, T, R/2)
+            rotation = angles.cos(), angles.sin()
+        mask = attention_mask(config, T, S, is_real, doc_ids, ids.device)
+        if mask is not None and mask.is_floating_point():
+            mask = mask.type_as(x)
+        return x, Context(mask, rotation, cache, patterns)
+
+    def _positions(self, T: int, S: int, is_real, doc_ids, device) -> Tensor:
+        """Positions (T,) of the last T of S slots; (B, T) where padding or documents shift them."""
+        if doc_ids is not None:
+            return document_positions(doc_ids)
+        if is_real is not None:
+            return (is_real.long().cumsum(1) - 1).clamp(min=0)[:, -T:]
+        return torch.arange(S - T, S, device=device)
+
+    def _check(self, ids: Tensor, cache, pad_mask, doc_ids) -> int:
+        """Raise on input that cannot be right; the length T otherwise."""
+        if ids.dim() != 2 or ids.numel() == 0 or ids.dtype not in (torch.int64, torch.int32):
+            raise ValueError(
+                "ids must be whole numbers (int64 or int32) of shape (batch, length), at least one "
+                f"token; got {ids.dtype} of shape {tuple(ids.shape)}"
+            )
+        B, T = ids.shape
+        total = T + (cache.length if cache is not None else 0)
+        if total > self.config.max_seq_len:
+            raise ValueError(
+                f"{total} tokens are more than the model's max_seq_len {self.config.max_seq_len}: "
+                "cut the text, or build the model with a larger max_seq_len"
+            )
+        if cache is not None and (cache.batch_size != B or doc_ids is not None):
+            raise ValueError(
+                f"the cache holds {cache.batch_size} rows, ids {B}; doc_ids go without a cache"
+            )
+        for name, given in (("pad_mask", pad_mask), ("doc_ids", doc_ids)):
+            if given is not None and given.shape != ids.shape:
+                raise ValueError(f"{name} {tuple(given.shape)} must be shaped like ids {(B, T)}")
+        if pad_mask is not None and pad_mask.dtype != torch.bool:
+            raise ValueError(f"pad_mask must be bool, True at real tokens, not {pad_mask.dtype}")
+        if ids.device.type == "cpu" and not torch.compiler.is_compiling():
+            low, high = ids.aminmax()
+            if low < 0 or high >= self.config.vocab_size:
+                raise IndexError(
+                    f"ids run from {low} to {high}, the vocabulary from 0 to "
+                    f"{self.config.vocab_size - 1}: is this the model's own tokenizer?"
+                )
+        return T
+
+
+def document_positions(doc_ids: Tensor) -> Tensor:
+    """Positions that start again at 0 with every document: doc_ids (B, T) -> (B, T) int64."""
+    index = torch.arange(doc_ids.shape[1], device=doc_ids.device).expand_as(doc_ids)
+    starts = torch.ones_like(doc_ids, dtype=torch.bool)
+    starts[:, 1:] = doc_ids[:, 1:] != doc_ids[:, :-1]
+    return index - torch.where(starts, index, 0).cummax(dim=1).values
