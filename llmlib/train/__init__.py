@@ -1,0 +1,20 @@
+"""Training: configuration, optimizers, the loop, evaluation against the floor."""
+
+from llmlib.train.config import TrainConfig, lr_at
+from llmlib.train.history import History, TrainingDiverged
+from llmlib.train.loop import next_token_loss, train
+from llmlib.train.optim import Muon, Optimizers, make_optimizer, orthogonalize, split_parameters
+
+__all__ = [
+    "History",
+    "Muon",
+    "Optimizers",
+    "TrainConfig",
+    "TrainingDiverged",
+    "lr_at",
+    "make_optimizer",
+    "next_token_loss",
+    "orthogonalize",
+    "split_parameters",
+    "train",
+]
