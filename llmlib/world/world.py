@@ -1,0 +1,165 @@
+"""The world: its truth, its documents, and the exact probability of each of them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .entities import Entities
+from .entries import Entry
+from .grammar import Grammar, Measure, Rule, rule
+from .stories import Story
+
+
+SMALL_PEOPLE = 60
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text of the world.
+
+    ``meta`` has ``"log_prob"`` (nats, of the derivation) and ``"notes"``: annotations
+    ``(offset, key, value)`` such as the state of a story after each sentence or the facts mentioned.
+    """
+
+    text: str
+    family: str
+    meta: dict = field(default_factory=dict, compare=False, repr=False)
+
+
+class World:
+    """A small fictional world whose text has an exactly known probability.
+
+    Args:
+        seed: draws who lives where and so on. Different seeds give different truths, same names.
+        zipf: exponent of Zipf's law for how often people, names, things and phrasings are used.
+    """
+
+    def __init__(self, seed: int = 0, zipf: float = 0.6, mixture: str = "course") -> None:
+        if not isinstance(seed, int):
+            raise TypeError(f"seed must be an int, not {type(seed).__name__}")
+        if not 0 <= zipf <= 3:
+            raise ValueError(f"zipf must lie between 0 (uniform) and 3, not {zipf}")
+        self.seed, self.zipf = seed, zipf
+        self.mixture = mixture
+        self.entities = Entities(seed)
+        self.grammar = Grammar()
+        self._roots = self._make_families()
+
+    def small(self) -> World:
+        """The same world with an easy mixture: entries on few people, and stories about one thing.
+
+        For a run of a minute: less to memorise and less to keep track of, exact floor all the same.
+        """
+        return World(self.seed, self.zipf, mixture="small")
+
+    def _make_families(self) -> dict[str, tuple[float, Rule]]:
+        if self.mixture == "small":
+            return {
+                "entry": (0.6, Entry(self.entities, self.zipf, people=SMALL_PEOPLE).document()),
+                "story": (0.4, Story(self.zipf, things=1).document()),
+            }
+        return {
+            "entry": (0.6, Entry(self.entities, self.zipf).document()),
+            "story": (0.4, Story(self.zipf).document()),
+        }
+
+    # ---------------------------------------------------------------- what is true
+    @property
+    def people(self):
+        """All 320 people (``Person``), by rank."""
+        return self.entities.people
+
+    @property
+    def cities(self) -> tuple[str, ...]:
+        """The 24 towns."""
+        return self.entities.cities
+
+    @property
+    def companies(self) -> tuple[str, ...]:
+        """The 40 companies."""
+        return self.entities.companies
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The 40 products."""
+        return self.entities.products
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The 8 regions."""
+        return self.entities.regions
+
+    @property
+    def facts(self):
+        """Every fact of the world (``Fact``)."""
+        return self.entities.facts
+
+    # ---------------------------------------------------------------- documents
+    @property
+    def families(self) -> dict[str, float]:
+        """Share of each family among the documents (the shares sum to 1)."""
+        total = sum(w for w, _ in self._roots.values())
+        return {name: w / total for name, (w, _) in self._roots.items()}
+
+    @rule
+    def _document(self):
+        return list(self._roots.values())
+
+    def _root(self, family: str | None) -> Rule:
+        if family is None:
+            return self._document()
+        if family not in self._roots:
+            raise KeyError(f"no family {family!r}; there are {', '.join(self._roots)}")
+        return self._roots[family][1]
+
+    def sample(self, rng: random.Random | int, family: str | None = None) -> Document:
+        """Draw one document, of ``family`` or of the whole mixture.
+
+        ``rng`` is a ``random.Random`` (advanced in place) or an int that seeds a fresh one.
+        """
+        if isinstance(rng, int):
+            rng = random.Random(rng)
+        if family is None:
+            shares = self.families
+            family = rng.choices(list(shares), list(shares.values()))[0]
+        text, log_prob, notes = self.grammar.sample(self._root(family), rng)
+        return Document(text, family, {"log_prob": log_prob, "notes": notes})
+
+    def documents(self, n: int, seed: int = 0, split: str = "train") -> Iterator[Document]:
+        """``n`` independent documents of the mixture; the streams of different splits never meet."""
+        if split not in ("train", "val", "test"):
+            raise ValueError(f"split must be 'train', 'val' or 'test', not {split!r}")
+        rng = random.Random(f"{split} {seed}")
+        for _ in range(n):
+            yield self.sample(rng)
+
+    # ---------------------------------------------------------------- exact probability
+    def log_prob(self, text: str, family: str | None = None) -> float:
+        """Exact log-probability of the whole document in nats; ``-inf`` if the world never says it.
+
+        It includes the probability of stopping, so a model's score to compare it with is the sum over
+        all tokens *and* the end-of-text token.
+        """
+        return self.grammar.log_prob(self._root(family), text)
+
+    def log_prob_prefix(self, text: str, family: str | None = None) -> float:
+        """Log-probability in nats that a document starts with ``text``."""
+        return self.grammar.log_prob_prefix(self._root(family), text)
+
+    def measure(self, family: str | None = None) -> Measure:
+        """Exact entropy (``nats``) and expected length (``bytes``) of a document."""
+        return self.grammar.measure(self._root(family))
+
+    def entropy(self, family: str | None = None) -> float:
+        """Exact entropy in nats per document: the loss floor of every language model on this text."""
+        return self.measure(family).nats
+
+    def fingerprint(self) -> str:
+        """sha256 of a fixed sample of the pretraining text: what the world *says*, not its source."""
+        digest = hashlib.sha256()
+        for document in self.documents(2000, seed=20240229):
+            digest.update(document.text.encode() + b"\0")
+        return digest.hexdigest()
