@@ -41,9 +41,9 @@ def flops_per_token(config: ModelConfig, seq_len: int) -> dict[str, int]:
         head         2 D V
     forward is their sum; training is 3 x forward, since the backward pass has two products for
     each one. Scores count the full square, as is usual in figures of hardware use (Chowdhery et
-    al. 2022, appendix B); a kernel that skips the future does about half of them. Norms, activations and
-    softmax are left out. 6 N a token, with N the non-embedding parameters, is the usual shorthand
-    for training (Kaplan et al. 2020); it leaves out scores and head.
+    al. 2022, appendix B); a kernel that skips the future does about half of them. Norms,
+    activations and softmax are left out. The usual shorthand for training is 6 N a token, with N
+    the non-embedding parameters (Kaplan et al. 2020); it leaves out scores and head.
     """
     if seq_len < 1:
         raise ValueError(f"seq_len must be at least 1, not {seq_len}")
