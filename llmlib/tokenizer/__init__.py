@@ -1,0 +1,31 @@
+"""Tokenizers, written from scratch: byte-level BPE, WordPiece and Unigram, and the chat template."""
+
+import os
+
+from . import files
+from .base import Tokenizer
+from .bpe import BPE, count_pieces, merge_steps
+from .bpe_trainer import MergeStep
+from .patterns import GPT2_PATTERN, GPT4_PATTERN, SPECIAL_TOKENS, WORLD_PATTERN
+
+__all__ = [
+    "BPE",
+    "GPT2_PATTERN",
+    "GPT4_PATTERN",
+    "SPECIAL_TOKENS",
+    "WORLD_PATTERN",
+    "MergeStep",
+    "Tokenizer",
+    "count_pieces",
+    "load",
+    "merge_steps",
+]
+
+
+def load(path: str | os.PathLike) -> Tokenizer:
+    """Read a Hugging Face `tokenizer.json` into the class that its model asks for."""
+    kind = files.read_hf(path)["model"]["type"]
+    for tokenizer in (BPE,):
+        if tokenizer.kind == kind:
+            return tokenizer.load(path)
+    raise ValueError(f"{path} holds a {kind} model; covered are BPE, WordPiece and Unigram")
