@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 MATHJAX_PACKAGE = "sphinx-mathjax-offline"
-# The component that pages load, and what it loads by itself: fonts, TeX extensions, screen-reader support.
+# The component that pages load, and what it may load: fonts, TeX extensions, speech.
 MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions", "a11y", "sre")
 
 
@@ -22,7 +22,9 @@ def copy_mathjax(app, exception):
         return
     spec = importlib.util.find_spec(MATHJAX_PACKAGE)
     if spec is None:
-        raise RuntimeError(f"{MATHJAX_PACKAGE} is not installed: run `make book`, which installs it")
+        raise RuntimeError(
+            f"{MATHJAX_PACKAGE} is not installed: run `make book`, which installs it"
+        )
     source = Path(spec.origin).parent / "static" / "mathjax"
     target = Path(app.outdir) / "_static" / "mathjax"
     for part in MATHJAX_PARTS:
