@@ -1,6 +1,7 @@
 """Training: configuration, optimizers, the loop, evaluation against the floor."""
 
 from llmlib.train.config import TrainConfig, lr_at
+from llmlib.train.evaluate import document_nats, evaluate
 from llmlib.train.history import History, TrainingDiverged
 from llmlib.train.loop import next_token_loss, train
 from llmlib.train.optim import Muon, Optimizers, make_optimizer, orthogonalize, split_parameters
@@ -11,6 +12,8 @@ __all__ = [
     "Optimizers",
     "TrainConfig",
     "TrainingDiverged",
+    "document_nats",
+    "evaluate",
     "lr_at",
     "make_optimizer",
     "next_token_loss",
