@@ -1,4 +1,5 @@
-"""Tokenizers, written from scratch: byte-level BPE, WordPiece and Unigram, and the chat template."""
+"""Tokenizers, written from scratch: byte-level BPE, WordPiece and Unigram, and the chat template.
+"""
 
 import os
 
@@ -7,6 +8,8 @@ from .base import Tokenizer
 from .bpe import BPE, count_pieces, merge_steps
 from .bpe_trainer import MergeStep
 from .patterns import GPT2_PATTERN, GPT4_PATTERN, SPECIAL_TOKENS, WORLD_PATTERN
+from .unigram import Unigram
+from .wordpiece import WordPiece
 
 __all__ = [
     "BPE",
@@ -16,6 +19,8 @@ __all__ = [
     "WORLD_PATTERN",
     "MergeStep",
     "Tokenizer",
+    "Unigram",
+    "WordPiece",
     "count_pieces",
     "load",
     "merge_steps",
@@ -25,7 +30,7 @@ __all__ = [
 def load(path: str | os.PathLike) -> Tokenizer:
     """Read a Hugging Face `tokenizer.json` into the class that its model asks for."""
     kind = files.read_hf(path)["model"]["type"]
-    for tokenizer in (BPE,):
+    for tokenizer in (BPE, WordPiece, Unigram):
         if tokenizer.kind == kind:
             return tokenizer.load(path)
     raise ValueError(f"{path} holds a {kind} model; covered are BPE, WordPiece and Unigram")

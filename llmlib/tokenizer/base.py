@@ -1,4 +1,4 @@
-"""What every tokenizer shares: special tokens, the way from text to pieces, a cache, and decoding."""
+"""What every tokenizer shares: special tokens, cutting text into pieces, a cache, decoding."""
 
 import hashlib
 import json
@@ -13,17 +13,20 @@ from typing import Literal, NamedTuple
 import regex
 
 from .normalize import compile_normalizer
-from .pretokenize import compile_pieces
+from .patterns import GPT2_PATTERN
+from .pretokenize import BERT_PATTERN, compile_pieces
 
-# Long pieces seldom come back, so they are not worth their memory; a full cache is emptied and filled anew.
+# Long pieces seldom come back, so they are not worth their memory; a full cache is emptied and
+# filled anew.
 MAX_CACHED_PIECE, MAX_CACHE_SIZE = 256, 1_000_000
 
 
 class AddedToken(NamedTuple):
     """A token that is matched as a whole before anything else is cut.
 
-    `special` ones are matched only where the caller allows it; the others always are. `lstrip` and `rstrip` let it
-    swallow the white space beside it, `single_word` asks that it does not touch a letter.
+    `special` ones are matched only where the caller allows it; the others always are. `lstrip` and
+    `rstrip` let it swallow the white space beside it, `single_word` asks that it does not touch a
+    letter.
     """
 
     id: int
@@ -52,8 +55,9 @@ class _PieceCache(dict):
 class Tokenizer(ABC):
     """The interface of `BPE`, `WordPiece` and `Unigram`.
 
-    Text goes through four steps: added tokens are cut out, the rest is normalized (often: not at all), cut into
-    pieces, and each piece becomes ids. Only the last step differs between the algorithms.
+    Text goes through four steps: added tokens are cut out, the rest is normalized (often: not at
+    all), cut into pieces, and each piece becomes ids. Only the last step differs between the
+    algorithms.
     """
 
     kind: str  # the model's type in tokenizer.json
@@ -64,8 +68,11 @@ class Tokenizer(ABC):
         pre_tokenizer: dict | None,
         added_tokens: Mapping[str, AddedToken],
         normalizer: dict | None = None,
+        post_processor: dict | None = None,
+        decoder: dict | None = None,
     ):
         self.pre_tokenizer, self.normalizer = pre_tokenizer, normalizer
+        self.post_processor, self.decoder = post_processor, decoder  # kept for `save` only
         self.added_tokens = dict(added_tokens)
         self.special_tokens: dict[str, int] = {
             name: token.id for name, token in self.added_tokens.items() if token.special
@@ -85,7 +92,9 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def token_bytes(self, id: int) -> bytes:
-        """Return what a token stands for, as bytes. Raises ValueError for an id outside the vocabulary."""
+        """Return what a token stands for, as bytes. Raises ValueError for an id outside the
+        vocabulary.
+        """
 
     @abstractmethod
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
@@ -96,8 +105,8 @@ class Tokenizer(ABC):
         """Return a small JSON-ready structure with which the algorithm can run elsewhere."""
 
     @abstractmethod
-    def _to_hf(self) -> dict:
-        """Return the `model` and `decoder` parts of a tokenizer.json."""
+    def _model_to_hf(self) -> dict:
+        """Return the `model` part of a tokenizer.json."""
 
     @property
     @abstractmethod
@@ -120,9 +129,9 @@ class Tokenizer(ABC):
     ) -> list[int]:
         """Return the token ids of `text`.
 
-        A special token's spelling in `text` is ordinary text unless `allowed_special` names it (a set of names, or
-        ``"all"``). `errors` says what happens to a lone surrogate, and in `bytes` to what is not UTF-8: ValueError,
-        or U+FFFD in its place.
+        A special token's spelling in `text` is ordinary text unless `allowed_special` names it (a
+        set of names, or ``"all"``). `errors` says what happens to a lone surrogate, and in `bytes`
+        to what is not UTF-8: ValueError, or U+FFFD in its place.
         """
         text = valid_text(text, errors)
         finder = self._finder(allowed_special)
@@ -140,14 +149,17 @@ class Tokenizer(ABC):
         return ids
 
     def encode_pieces(self, text: str) -> list[tuple[str, list[int]]]:
-        """Return the pieces that `text` is cut into, each with its ids; no special token is recognised."""
+        """Return the pieces that `text` is cut into, each with its ids; no special token is
+        recognised.
+        """
         pieces = self._pieces(self._normalize(valid_text(text)), True)
         return [(piece, list(self._cache[piece])) for piece in pieces]
 
     def decode(
         self, ids: Iterable[int], *, errors: str = "replace", skip_special: bool = False
     ) -> str:
-        """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD, or raise with ``errors="strict"``.
+        """Return the text of `ids`; bytes that are not UTF-8 become U+FFFD, or raise with
+        ``errors="strict"``.
 
         `skip_special` leaves special tokens out.
         """
@@ -166,15 +178,16 @@ class Tokenizer(ABC):
             "added_tokens": [_added_to_hf(name, self.added_tokens[name]) for name in names],
             "normalizer": self.normalizer,
             "pre_tokenizer": self.pre_tokenizer,
-            "post_processor": None,
-            **self._to_hf(),
+            "post_processor": self.post_processor,
+            "decoder": self.decoder,
+            "model": self._model_to_hf(),
         }
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a Hugging Face `tokenizer.json`, all of it or nothing.
 
-        `tokenizers.Tokenizer.from_file` gives the same ids; it recognises every special token, as this class does
-        with ``allowed_special="all"``.
+        `tokenizers.Tokenizer.from_file` gives the same ids; it recognises every special token, as
+        this class does with ``allowed_special="all"``.
         """
         path = Path(path)
         partial = path.with_name(path.name + ".partial")
@@ -187,7 +200,9 @@ class Tokenizer(ABC):
             partial.unlink(missing_ok=True)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 (hex) of everything that decides the ids: vocabulary, merges, pattern, specials."""
+        """Return a SHA-256 (hex) of everything that decides the ids: vocabulary, merges, pattern,
+        specials.
+        """
         content = json.dumps(self.to_hf(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -195,14 +210,17 @@ class Tokenizer(ABC):
         return self.vocab_size
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(vocab_size={self.vocab_size}, special={len(self.special_tokens)})"
+        special = len(self.special_tokens)
+        return f"{type(self).__name__}(vocab_size={self.vocab_size}, special={special})"
 
     def _encode_ordinary(self, text: str, at_start: bool) -> list[int]:
         pieces = self._pieces(self._normalize(text), at_start)
         return list(chain.from_iterable(map(self._cache.__getitem__, pieces)))
 
     def _finder(self, allowed: Literal["all"] | Collection[str]) -> regex.Pattern | None:
-        """Return the pattern that finds the added tokens to recognise, or None where there are none."""
+        """Return the pattern that finds the added tokens to recognise, or None where there are
+        none.
+        """
         if isinstance(allowed, str):
             if allowed != "all":
                 raise ValueError(f'allowed_special is "all" or a set of names, not {allowed!r}')
@@ -217,7 +235,9 @@ class Tokenizer(ABC):
 
 
 def valid_text(text: str | bytes, errors: str = "strict") -> str:
-    """Return `text` if it is valid Unicode; else raise ValueError that says where, or replace by U+FFFD."""
+    """Return `text` if it is valid Unicode; else raise ValueError that says where, or replace by
+    U+FFFD.
+    """
     if errors not in ("strict", "replace"):
         raise ValueError(f'errors is "strict" or "replace", not {errors!r}')
     if isinstance(text, bytes):
@@ -236,8 +256,8 @@ def valid_text(text: str | bytes, errors: str = "strict") -> str:
         if errors == "replace":
             return regex.sub(r"[\ud800-\udfff]", "\ufffd", text)
         raise ValueError(
-            f"lone surrogate U+{ord(text[error.start]):04X} at position {error.start}: not valid Unicode, so it has "
-            'no bytes; pass errors="replace" to read U+FFFD in its place'
+            f"lone surrogate U+{ord(text[error.start]):04X} at position {error.start}: it is not "
+            'valid Unicode and has no bytes; pass errors="replace" to read U+FFFD in its place'
         ) from None
     return text
 
@@ -305,5 +325,9 @@ def _added_to_hf(name: str, token: AddedToken) -> dict:
 def _pattern_of(spec: dict | None) -> str | None:
     if spec is None:
         return None
-    inner = spec.get("pretokenizers", [spec])[0]
-    return inner["pattern"].get("Regex") if inner["type"] == "Split" else None
+    first = spec.get("pretokenizers", [spec])[0]
+    if first["type"] == "Split":
+        return first["pattern"].get("Regex")
+    if first["type"] == "ByteLevel" and first.get("use_regex", True):
+        return GPT2_PATTERN
+    return BERT_PATTERN if first["type"] == "BertPreTokenizer" else None

@@ -19,9 +19,10 @@ LONG_PIECE = 256  # bytes; above it the merging that is linear in memory moves p
 class BPE(Tokenizer):
     """Byte-level BPE. Every string is encoded, and ``decode(encode(text)) == text``.
 
-    `vocab` maps a token's bytes to its id; `merges` are pairs of tokens, the first learned first. `ranks` may give
-    several merges one rank (tiktoken's files do); of equal ranks the leftmost place is merged first. With
-    `ignore_merges` a piece that is in the vocabulary as a whole becomes that token without looking at merges.
+    `vocab` maps a token's bytes to its id; `merges` are pairs of tokens, the first learned first.
+    `ranks` may give several merges one rank (tiktoken's files do); of equal ranks the leftmost
+    place is merged first. With `ignore_merges` a piece that is in the vocabulary as a whole becomes
+    that token without looking at merges.
     """
 
     kind = "BPE"
@@ -38,6 +39,7 @@ class BPE(Tokenizer):
         **parts,
     ):
         parts.setdefault("pre_tokenizer", byte_level_spec(pattern))
+        parts.setdefault("decoder", _byte_level(use_regex=True))
         parts.setdefault(
             "added_tokens", {n: AddedToken(i) for n, i in (special_tokens or {}).items()}
         )
@@ -71,9 +73,10 @@ class BPE(Tokenizer):
     ) -> Self:
         """Learn a vocabulary of `vocab_size` tokens: the special tokens, 256 bytes, and merges.
 
-        Ids are in that order. A special token that the texts spell out is left out of the counts, and no merge
-        forms one. The vocabulary stays smaller where the texts run out of pairs that occur `min_frequency` times.
-        Raises ValueError for empty texts, a lone surrogate, or a `vocab_size` below 256 plus the special tokens.
+        Ids are in that order. A special token that the texts spell out is left out of the counts,
+        and no merge forms one. The vocabulary stays smaller where the texts run out of pairs that
+        occur `min_frequency` times. Raises ValueError for empty texts, a lone surrogate, or a
+        `vocab_size` below 256 plus the special tokens.
         """
         names = check_special_tokens(special_tokens)
         if clash := [name for name in names if name in CHAR_TO_BYTE]:
@@ -83,7 +86,8 @@ class BPE(Tokenizer):
         first = len(names) + 256
         if vocab_size < first:
             raise ValueError(
-                f"vocab_size={vocab_size} is too small: 256 bytes and {len(names)} special tokens need {first}"
+                f"vocab_size={vocab_size} is too small: 256 bytes and {len(names)} special "
+                f"tokens need {first}"
             )
         vocab = {bytes([byte]): len(names) + order for order, byte in enumerate(BYTE_ORDER)}
         merges: list[tuple[bytes, bytes]] = []
@@ -113,7 +117,7 @@ class BPE(Tokenizer):
         pattern: str,
         special_tokens: Mapping[str, int] | Sequence[str] = (),
     ) -> Self:
-        """Read a `.tiktoken` rank file; such files hold neither the pattern nor the special tokens."""
+        """Read a `.tiktoken` rank file, which holds neither pattern nor special tokens."""
         return cls(**files.tiktoken_parts(path, special_tokens), pattern=pattern)
 
     @property
@@ -132,7 +136,8 @@ class BPE(Tokenizer):
             ) from None
 
     def encode_bytes(self, data: bytes) -> list[int]:
-        """Return ids that decode to exactly `data`, be it UTF-8 or not; special tokens are not recognised.
+        """Return ids that decode to exactly `data`, be it UTF-8 or not; special tokens are not
+        recognised.
 
         Bytes that are not UTF-8 are cut into pieces as if each were an unknown character.
         """
@@ -143,7 +148,9 @@ class BPE(Tokenizer):
         ]
 
     def to_dict(self) -> dict:
-        """Return `tokens` (printable stand-ins by id), `merges` as [left id, right id, new id], pattern, specials."""
+        """Return `tokens` (printable stand-ins by id), `merges` as [left id, right id, new id],
+        pattern, specials.
+        """
         by_rank = sorted(self._rank.items(), key=lambda item: item[1])
         return {
             "type": "bpe",
@@ -157,10 +164,10 @@ class BPE(Tokenizer):
         token = self._bytes.get(id)
         return self._added_names.get(id) or (None if token is None else to_stand_in(token))
 
-    def _to_hf(self) -> dict:
+    def _model_to_hf(self) -> dict:
         vocab = {to_stand_in(token): id for token, id in self.vocab.items()}
         vocab |= {name: token.id for name, token in self.added_tokens.items()}
-        model = {
+        return {
             "type": "BPE",
             "dropout": None,
             "unk_token": None,
@@ -172,7 +179,6 @@ class BPE(Tokenizer):
             "vocab": dict(sorted(vocab.items(), key=lambda item: item[1])),
             "merges": [[to_stand_in(left), to_stand_in(right)] for left, right in self.merges],
         }
-        return {"decoder": _byte_level(use_regex=True), "model": model}
 
     def _encode_piece(self, piece: str) -> list[int]:
         return self._merge(piece.encode())
@@ -204,7 +210,9 @@ def count_pieces(
 def merge_steps(
     texts: str | Iterable[str], n_merges: int | None = None, *, pattern: str = GPT2_PATTERN
 ) -> Iterator[MergeStep]:
-    """Yield the first `n_merges` merges (all that there are, by default) one by one, to watch them happen."""
+    """Yield the first `n_merges` merges (all that there are, by default) one by one, to watch them
+    happen.
+    """
     steps = iter_merges(count_pieces(texts, pattern))
     for step in steps:
         if n_merges is not None and step.rank >= n_merges:

@@ -3,17 +3,19 @@
 import heapq
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 
 Pair = tuple[int, int]
 NO_MERGE = float("inf")
 
 
 def merge_short(ids: list[int], rank: Mapping[Pair, int], new_id: Mapping[int, int]) -> list[int]:
-    """Merge `ids` in place until no pair has a rank, and return it. Quadratic: for pieces of word length.
+    """Merge `ids` in place until no pair has a rank, and return it. Quadratic: for pieces of word
+    length.
 
     `rank` gives a pair's rank, `new_id` the token that a rank makes.
     """
-    ranks = [rank.get(pair, NO_MERGE) for pair in zip(ids, ids[1:], strict=False)]
+    ranks = [rank.get(pair, NO_MERGE) for pair in pairwise(ids)]
     while ranks and (best := min(ranks)) != NO_MERGE:
         place = ranks.index(best)
         merged = new_id[best]
@@ -29,14 +31,15 @@ def merge_short(ids: list[int], rank: Mapping[Pair, int], new_id: Mapping[int, i
 def merge_long(ids: list[int], rank: Mapping[Pair, int], new_id: Mapping[int, int]) -> list[int]:
     """The same result for a piece of any length, in time near to linear.
 
-    The tokens form a linked list, and each rank has the list of places where it can be merged. A heap holds the
-    ranks, not the places, so a run of ten million equal characters costs some twenty heap operations.
+    The tokens form a linked list, and each rank has the list of places where it can be merged. A
+    heap holds the ranks, not the places, so a run of ten million equal characters costs some twenty
+    heap operations.
     """
     ids = list(ids)
     end = len(ids)
     after, before = list(range(1, end + 1)), list(range(-1, end - 1))
     places: dict[int, list[int]] = defaultdict(list)
-    for place, pair in enumerate(zip(ids, ids[1:], strict=False)):
+    for place, pair in enumerate(pairwise(ids)):
         if (found := rank.get(pair)) is not None:
             places[found].append(place)
     heap = list(places)

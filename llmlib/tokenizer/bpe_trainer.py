@@ -1,20 +1,23 @@
 """Byte-pair encoding: which pairs to merge, in which order.
 
-The algorithm (Gage 1994; Sennrich, Haddow and Birch 2016): start from bytes, and again and again merge the pair of
-neighbours that is most frequent. Done as it is said, every merge re-counts the whole text. Here it is incremental:
+The algorithm (Gage 1994; Sennrich, Haddow and Birch 2016): start from bytes, and again and again
+merge the pair of neighbours that is most frequent. Done as it is said, every merge re-counts the
+whole text. Here it is incremental:
 
 - equal pieces are counted once, as a *word* with a count;
 - each pair knows the words that hold it, so a merge touches only those;
-- a heap gives the most frequent pair. Its entries may be stale: counts only fall after an entry is pushed, so a
-  popped entry whose count is out of date goes back with the right one.
+- a heap gives the most frequent pair. Its entries may be stale: counts only fall after an entry is
+  pushed, so a popped entry whose count is out of date goes back with the right one.
 
-Ties go to the pair with the smaller ids, where bytes are numbered by their printable stand-ins and merged tokens
-follow in the order of their birth. The result is the one that Hugging Face `tokenizers` gives.
+Ties go to the pair with the smaller ids, where bytes are numbered by their printable stand-ins and
+merged tokens follow in the order of their birth. The result is the one that Hugging Face
+`tokenizers` gives.
 """
 
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from .alphabet import BYTE_ORDER
@@ -23,7 +26,9 @@ Pair = tuple[int, int]
 
 
 class MergeStep(NamedTuple):
-    """One merge: its rank (0 is the first), the two parts, how often they met, and the text's length after it."""
+    """One merge: its rank (0 is the first), the two parts, how often they met, and the text's
+    length after it.
+    """
 
     rank: int
     left: bytes
@@ -40,13 +45,14 @@ class MergeStep(NamedTuple):
 def iter_merges(
     word_counts: Mapping[bytes, int], *, min_frequency: int = 1, forbidden: Iterable[bytes] = ()
 ) -> Iterator[MergeStep]:
-    """Yield merges, the most frequent pair first, until no pair is left that occurs `min_frequency` times.
+    """Yield merges, the most frequent pair first, until no pair is left that occurs `min_frequency`
+    times.
 
-    `word_counts` maps a piece's bytes to how often the piece occurs. A token in `forbidden` is never formed; this
-    keeps a special token's spelling out of the vocabulary of ordinary text.
+    `word_counts` maps a piece's bytes to how often the piece occurs. A token in `forbidden` is
+    never formed; this keeps a special token's spelling out of the vocabulary of ordinary text.
     """
     words, counts = _as_id_lists(word_counts)
-    pair_counts, where = _count_pairs(words, counts)
+    pair_counts, where = count_pairs(words, counts)
     heap = [(-count, pair) for pair, count in pair_counts.items()]
     heapq.heapify(heap)
     tokens = [bytes([byte]) for byte in BYTE_ORDER]
@@ -72,9 +78,7 @@ def iter_merges(
             tokens.append(token)
         changes: dict[Pair, int] = defaultdict(int)
         for index in where.pop(pair):
-            n_tokens -= _merge_word(
-                words[index], pair, new_id, counts[index], changes, where, index
-            )
+            n_tokens -= merge_word(words[index], pair, new_id, counts[index], changes, where, index)
         del pair_counts[pair]
         for changed, delta in changes.items():
             if changed == pair or not delta:
@@ -87,7 +91,9 @@ def iter_merges(
 
 
 def _as_id_lists(word_counts: Mapping[bytes, int]) -> tuple[list[list[int]], list[int]]:
-    """Spell every word of two bytes or more as a list of byte ids; return the words and their counts."""
+    """Spell every word of two bytes or more as a list of byte ids; return the words and their
+    counts.
+    """
     table = bytearray(256)
     for index, byte in enumerate(BYTE_ORDER):
         table[byte] = index
@@ -95,20 +101,20 @@ def _as_id_lists(word_counts: Mapping[bytes, int]) -> tuple[list[list[int]], lis
     return words, list(word_counts.values())
 
 
-def _count_pairs(
+def count_pairs(
     words: list[list[int]], counts: list[int]
 ) -> tuple[Counter[Pair], dict[Pair, set[int]]]:
     """Count neighbours over all words, and note for each pair which words hold it."""
     pair_counts: Counter[Pair] = Counter()
     where: dict[Pair, set[int]] = defaultdict(set)
     for index, (word, count) in enumerate(zip(words, counts, strict=True)):
-        for pair in zip(word, word[1:], strict=False):
+        for pair in pairwise(word):
             pair_counts[pair] += count
             where[pair].add(index)
     return pair_counts, where
 
 
-def _merge_word(
+def merge_word(
     word: list[int],
     pair: Pair,
     new_id: int,
@@ -117,7 +123,8 @@ def _merge_word(
     where: dict[Pair, set[int]],
     index: int,
 ) -> int:
-    """Merge `pair` in one word, in place and from the left; add to `changes` how the pair counts move.
+    """Merge `pair` in one word, in place and from the left; add to `changes` how the pair counts
+    move.
 
     Returns by how many tokens the text became shorter, over all occurrences of the word.
     """

@@ -1,4 +1,4 @@
-"""Reading tokenizers that others wrote: tokenizer.json, GPT-2's two files, tiktoken's rank files."""
+"""Reading tokenizers that others wrote: tokenizer.json, GPT-2's files, tiktoken's rank files."""
 
 import base64
 import binascii
@@ -27,10 +27,11 @@ def read_hf(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def shared_parts(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every algorithm takes from a tokenizer.json: pre-tokenizer, normalizer, added tokens.
+    """Return what every algorithm takes from a tokenizer.json: pre-tokenizer, normalizer, added
+    tokens.
 
-    A post-processor (templates that put [CLS] and the like around the text) is not carried over: `encode` gives
-    what `tokenizers` gives with ``add_special_tokens=False``.
+    A post-processor (templates that put [CLS] and the like around the text) is not carried over:
+    `encode` gives what `tokenizers` gives with ``add_special_tokens=False``.
     """
     added = {}
     for token in content.get("added_tokens") or []:
@@ -45,11 +46,15 @@ def shared_parts(content: Mapping[str, Any]) -> dict[str, Any]:
         "added_tokens": added,
         "normalizer": content.get("normalizer"),
         "pre_tokenizer": content.get("pre_tokenizer"),
+        "post_processor": content.get("post_processor"),
+        "decoder": content.get("decoder"),
     }
 
 
 def bpe_parts(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `BPE` for a tokenizer.json. Raises ValueError if it isn't byte-level BPE."""
+    """Return the arguments of `BPE` for a tokenizer.json. Raises ValueError if it isn't byte-level
+    BPE.
+    """
     model, parts = content["model"], shared_parts(content)
     for option in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
         if model.get(option):
@@ -66,10 +71,32 @@ def bpe_parts(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def wordpiece_parts(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `WordPiece` for a tokenizer.json."""
+    model = content["model"]
+    return shared_parts(content) | {
+        "vocab": model["vocab"],
+        "unk_token": model["unk_token"],
+        "prefix": model["continuing_subword_prefix"],
+        "max_input_chars": model["max_input_chars_per_word"],
+    }
+
+
+def unigram_parts(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `Unigram` for a tokenizer.json."""
+    model = content["model"]
+    return shared_parts(content) | {
+        "vocab": [(piece, score) for piece, score in model["vocab"]],
+        "unk_id": model["unk_id"],
+        "byte_fallback": model.get("byte_fallback", False),
+    }
+
+
 def gpt2_parts(vocab_path: str | os.PathLike, merges_path: str | os.PathLike) -> dict[str, Any]:
     """Return the arguments of `BPE` for GPT-2's files.
 
-    The first line of the merges may be a `#version` comment or may not, so it is looked at, not skipped.
+    The first line of the merges may be a `#version` comment or may not, so it is looked at, not
+    skipped.
     """
     names = json.loads(Path(vocab_path).read_text("utf-8"))
     lines = Path(merges_path).read_text("utf-8").split("\n")
@@ -93,9 +120,9 @@ def tiktoken_parts(
 ) -> dict[str, Any]:
     """Return the arguments of `BPE` for a rank file: lines of base64 token, space, rank.
 
-    Such a file has no merges: two neighbours merge if together they are a token, and that token's rank decides
-    which pair goes first. So every way of cutting a token in two tokens is a merge of that token's rank. Special
-    tokens given without ids follow the largest rank.
+    Such a file has no merges: two neighbours merge if together they are a token, and that token's
+    rank decides which pair goes first. So every way of cutting a token in two tokens is a merge of
+    that token's rank. Special tokens given without ids follow the largest rank.
     """
     vocab: dict[bytes, int] = {}
     for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):

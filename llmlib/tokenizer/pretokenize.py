@@ -1,8 +1,8 @@
 """From text to pieces: the pre-tokenizers that a `tokenizer.json` may name, compiled to functions.
 
-A pre-tokenizer is kept as the plain dict that the file holds, so what is saved is what runs. `compile_pieces` turns
-it into one function from text to pieces. The byte-level step is not a step here: it changes how a piece is spelled,
-not where it is cut, and `BPE` works on bytes anyway.
+A pre-tokenizer is kept as the plain dict that the file holds, so what is saved is what runs.
+`compile_pieces` turns it into one function from text to pieces. The byte-level step is not a step
+here: it changes how a piece is spelled, not where it is cut, and `BPE` works on bytes anyway.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,8 @@ import regex
 
 from .patterns import GPT2_PATTERN
 
-# A stage maps (pieces, whether the first piece stands at the start of the text) to the same after it.
+# A stage maps (pieces, whether the first piece stands at the start of the text) to the same after
+# it.
 State = tuple[list[str], bool]
 Stage = Callable[[list[str], bool], State]
 
@@ -21,7 +22,9 @@ METASPACE = "\u2581"
 
 
 def split_spec(pattern: str) -> dict:
-    """A pre-tokenizer that cuts at every match of `pattern`; what lies between matches is a piece as well."""
+    """A pre-tokenizer that cuts at every match of `pattern`; what lies between matches is a piece
+    as well.
+    """
     return {
         "type": "Split",
         "pattern": {"Regex": pattern},
@@ -30,11 +33,19 @@ def split_spec(pattern: str) -> dict:
     }
 
 
+def keep_spec(pattern: str) -> dict:
+    """A pre-tokenizer whose pieces are the matches of `pattern`; the rest of the text is dropped.
+    """
+    if pattern == BERT_PATTERN:
+        return {"type": "BertPreTokenizer"}
+    return split_spec(pattern) | {"behavior": "Removed", "invert": True}
+
+
 def compile_pieces(spec: dict | None) -> Callable[[str, bool], list[str]]:
     """Return ``pieces(text, at_start)`` for a pre-tokenizer's description.
 
-    `at_start` says whether `text` is the beginning of what the user gave (it is not after a special token).
-    Raises ValueError for a kind that is not covered.
+    `at_start` says whether `text` is the beginning of what the user gave (it is not after a special
+    token). Raises ValueError for a kind that is not covered.
     """
     stages = list(_stages(spec))
     if len(stages) == 1 and hasattr(stages[0], "cut"):
@@ -75,8 +86,8 @@ def _stages(spec: dict | None) -> Iterator[Stage]:
         yield _keep(_KEEP_MATCHES[kind])
     else:
         raise ValueError(
-            f"pre-tokenizer {kind!r} is not covered; covered are Sequence, ByteLevel, Split, Metaspace, "
-            f"Digits, Punctuation, {', '.join(_KEEP_MATCHES)}"
+            f"pre-tokenizer {kind!r} is not covered; covered are Sequence, ByteLevel, Split, "
+            f"Metaspace, Digits, Punctuation, {', '.join(_KEEP_MATCHES)}"
         )
 
 
@@ -134,7 +145,9 @@ def _matches_and_gaps(compiled: regex.Pattern, text: str) -> Iterator[tuple[str,
 
 
 def _split(spec: dict) -> Stage:
-    """The `Split` pre-tokenizer: a regex or a literal string, one of five behaviours, perhaps inverted."""
+    """The `Split` pre-tokenizer: a regex or a literal string, one of five behaviours, perhaps
+    inverted.
+    """
     (kind, pattern), *_ = spec["pattern"].items()
     if kind == "String":
         pattern = regex.escape(pattern)
@@ -142,7 +155,9 @@ def _split(spec: dict) -> Stage:
 
 
 def _behave(pattern: str, behavior: str, invert: bool = False) -> Stage:
-    """Cut at the delimiters, which are the matches (or, inverted, the gaps), and treat them as `behavior` says."""
+    """Cut at the delimiters, which are the matches (or, inverted, the gaps), and treat them as
+    `behavior` says.
+    """
     if behavior == "Isolated" and not invert:
         return _isolate(pattern)
     if behavior == "Removed" and invert:
@@ -184,7 +199,9 @@ def _prefix_space(pieces: list[str], at_start: bool) -> State:
 
 
 def _metaspace(spec: dict) -> Iterator[Stage]:
-    """SentencePiece's spaces: each becomes a visible character, which opens the word that follows it."""
+    """SentencePiece's spaces: each becomes a visible character, which opens the word that follows
+    it.
+    """
     mark = spec.get("replacement", METASPACE)
     scheme = spec.get("prepend_scheme", "always" if spec.get("add_prefix_space", True) else "never")
 
