@@ -1,0 +1,65 @@
+"""Model cards: what a checkpoint is, written from what it recorded while it was trained."""
+
+from llmlib.checkpoint.file import Checkpoint
+
+
+def model_card(name: str, checkpoint: Checkpoint) -> str:
+    """Markdown for a checkpoint whose `meta` is what `llmlib.recipes.pretrain` writes.
+
+    Data, tokens, seed, command, loss, floor and excess, also by family of documents. It has no date
+    and no machine in it: the same training gives the same card.
+    """
+    meta, config = checkpoint.meta, checkpoint.config
+    result = meta["result"]
+    lines = [
+        f"# {name}",
+        "",
+        f"A base language model of {meta['parameters']:,} parameters: {config.n_layers} layers, "
+        f"width {config.d_model}, {config.n_heads} heads ({config.n_kv_heads} for keys and "
+        f"values), context {config.max_seq_len}, vocabulary {config.vocab_size}. It continues "
+        "text; it was not trained to answer, and it knows nothing of the real world.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| data | {meta['data']} |",
+        f"| tokens in the data | {meta['data_tokens']:,} |",
+        f"| tokens trained on | {meta['trained_tokens']:,} |",
+        f"| seed | {meta['seed']} |",
+        f"| command | `{meta['command']}` |",
+        f"| held-out loss | {result['nats_per_token']:.4f} nats/token, "
+        f"{result['bits_per_byte']:.4f} bits/byte |",
+    ]
+    if "excess" in result:
+        lines += [
+            f"| exact floor, same documents | {result['floor_nats_per_token']:.4f} nats/token |",
+            f"| excess over the floor | {result['excess']:.4f} ± {result['excess_se']:.4f} |",
+        ]
+    lines += [
+        f"| held out | {result['documents']:,} documents, {result['tokens']:,} tokens |",
+        f"| tokenizer (SHA-256) | `{checkpoint.tokenizer_fingerprint}` |",
+    ]
+    if "world" in meta:
+        lines.append(f"| world (SHA-256) | `{meta['world']}` |")
+    lines += _families(meta.get("families", {}))
+    return "\n".join(lines) + "\n"
+
+
+def _families(families: dict[str, dict]) -> list[str]:
+    """A table of the loss by family of documents, if there are any."""
+    if not families:
+        return []
+    rows = [
+        f"| {family} | {r['documents']} | {r['nats_per_token']:.4f} | "
+        f"{r['floor_nats_per_token']:.4f} | {r['excess']:.4f} ± {r['excess_se']:.4f} |"
+        for family, r in families.items()
+    ]
+    return [
+        "",
+        "## By family",
+        "",
+        "Nats per token; the floor is that of the whole mixture: a reader is not told the family.",
+        "",
+        "| family | documents | loss | floor | excess |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
