@@ -41,8 +41,9 @@ def load_each_script_once(app, pagename, templatename, context, doctree):
     """Keep the first of equal entries in the page's list of scripts."""
     kept = {}
     for script in context.get("script_files", []):
-        key = getattr(script, "filename", None) or repr(script)
-        kept.setdefault(key if key != "None" else id(script), script)
+        body = getattr(script, "attributes", {}).get("body")
+        # a script in the page itself has no file name: one caller says None, the other ""
+        kept.setdefault((getattr(script, "filename", script) or "", body), script)
     if "script_files" in context:
         context["script_files"] = list(kept.values())
 
