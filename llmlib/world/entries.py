@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .entities import Entities
-from .grammar import Note, rule, zipf
-from .templates import RELATIONS_OF, SENTENCES, TRAINED, say
+from .grammar import Draw, Note, Pool, rule, zipf
+from .templates import RELATIONS_OF, SENTENCES, TRAINED, say, with_article
 
 
 def fact_note(subject: str, relation: str) -> Note:
@@ -13,24 +13,35 @@ def fact_note(subject: str, relation: str) -> Note:
 
 
 class Facts:
-    """Sentences about true facts, shared by the families of this module and by dialogues."""
+    """Rules for sentences about facts, shared by all families that speak of the world's truth."""
 
     def __init__(self, entities: Entities, exponent: float, people: int | None = None) -> None:
         self.entities, self.exponent = entities, exponent
-        known = entities.known[:people]
-        weights = entities.exposure(exponent)[:people]
-        self.subjects = {
-            "person": ([p.name for p in known], weights),
-            "city": (list(entities.cities), zipf(len(entities.cities), exponent)),
-            "company": (list(entities.companies), zipf(len(entities.companies), exponent)),
-            "product": (list(entities.products), zipf(len(entities.products), exponent)),
-        }
+        known = [p.name for p in entities.known[:people]]
+        self.subjects = {"person": Pool(known, entities.exposure(exponent)[:people])}
+        for kind, members in (
+            ("city", entities.cities),
+            ("company", entities.companies),
+            ("product", entities.products),
+        ):
+            self.subjects[kind] = Pool(members, zipf(len(members), exponent))
         self.template_weights = zipf(TRAINED, exponent)
+        self._others: dict[tuple[str, str], Pool] = {}
 
     def pronoun_kind(self, subject: str) -> str:
         """The key of ``templates.PRONOUNS`` for this subject."""
         person = self.entities.person.get(subject)
         return person.gender if person else self.entities.kind(subject)
+
+    def relations(self, subject: str) -> list[tuple[float, str]]:
+        """The relations of the subject with weights: people are asked about their home before their pet."""
+        relations = RELATIONS_OF[self.entities.kind(subject)]
+        return list(zip(zipf(len(relations), self.exponent / 2), relations, strict=True))
+
+    @rule
+    def subject(self, kind: str, then):
+        """Choose a subject of ``kind`` by its exposure and go on with the rule ``then(subject)``."""
+        return Draw(self.subjects[kind], lambda subject: (then(subject),), alike=False)
 
     @rule
     def sentence(self, subject: str, relation: str, called: str | None):
@@ -43,22 +54,37 @@ class Facts:
         ]
 
     @rule
-    def subject(self, kind: str, then):
-        """Choose a subject of ``kind`` by its exposure and go on with the rule ``then(subject)``."""
-        members, weights = self.subjects[kind]
-        return [(w, then(s)) for w, s in zip(weights, members, strict=True)]
+    def falsehood(self, subject: str, relation: str):
+        """One sentence in a trained template that gives the subject a wrong value."""
+        truth = self.entities.truth[subject, relation]
+        if (relation, truth) not in self._others:
+            wrong = [v for v in self.entities.values[relation] if v not in (truth, subject)]
+            self._others[relation, truth] = Pool([(v, with_article(v)) for v in wrong])
+        kind = self.pronoun_kind(subject)
+
+        def parts(value: tuple[str, str]) -> tuple:
+            return (self._worded(relation, subject, kind, value),)
+
+        return Draw(self._others[relation, truth], parts)
+
+    @rule
+    def _worded(self, relation: str, subject: str, kind: str, value: tuple[str, str]):
+        return [
+            (w, say(template, subject, kind, *value))
+            for w, template in zip(self.template_weights, SENTENCES[relation], strict=False)
+        ]
 
 
 class Entry(Facts):
     """An encyclopaedia entry: two or more facts about one person, town, company or product."""
 
-    KINDS = {"person": 8.0, "city": 1.0, "company": 1.4, "product": 1.2}
+    KINDS = (("person", 8.0), ("city", 0.6), ("company", 0.8), ("product", 0.6))
     # Chance that an entry goes on after this many facts.
-    GOES_ON = {1: 1.0, 2: 0.85, 3: 0.7, 4: 0.6, 5: 0.4, 6: 0.3, 7: 0.0}
+    GOES_ON = (0, 1.0, 0.9, 0.85, 0.75, 0.6, 0.4)
 
     @rule
     def document(self):
-        return [(w, self.subject(kind, self.entry)) for kind, w in self.KINDS.items()]
+        return [(w, self.subject(kind, self.entry)) for kind, w in self.KINDS]
 
     @rule
     def entry(self, subject: str):
@@ -66,6 +92,24 @@ class Entry(Facts):
         return [
             (w, self.sentence(subject, r, subject), self.rest(subject, _without(relations, r), 1))
             for r, w in zip(relations, zipf(len(relations), self.exponent / 2), strict=True)
+        ]
+
+    @rule
+    def whole(self, subject: str):
+        """An entry that tells all there is to tell, for the planted documents."""
+        relations = RELATIONS_OF[self.entities.kind(subject)]
+        return [
+            (w, self.sentence(subject, r, subject), self.all_rest(subject, _without(relations, r)))
+            for r, w in zip(relations, zipf(len(relations), self.exponent / 2), strict=True)
+        ]
+
+    @rule
+    def all_rest(self, subject: str, left: tuple):
+        if not left:
+            return [(1.0, "")]
+        return [
+            (1.0, " ", self.sentence(subject, r, None), self.all_rest(subject, _without(left, r)))
+            for r in left
         ]
 
     @rule

@@ -25,7 +25,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 _MAX_CACHED = 40_000
 _PAST_THE_END = -1
@@ -71,12 +71,12 @@ def zipf(n: int, exponent: float) -> list[float]:
 class Pool:
     """Strings of one kind (or equally long tuples of strings) with weights, for ``Draw``.
 
-    ``stand_in`` represents "any member" while measuring: private-use characters, each of which counts
-    as the mean length in bytes of the strings it stands for.
+    While measuring, private-use characters stand for "any member"; each counts as the mean length
+    in bytes of the strings it stands for.
     """
 
     _next = itertools.count(0xE000)
-    mean_bytes: dict[str, float] = {}
+    mean_bytes: ClassVar[dict[str, float]] = {}
 
     def __init__(self, values: Sequence, weights: Iterable[float] | None = None) -> None:
         self.values = tuple(values)
@@ -85,14 +85,20 @@ class Pool:
             raise ValueError("a Pool needs one positive weight for each of its values")
         total = math.fsum(raw)
         self.weights = tuple(w / total for w in raw)
-        if isinstance(self.values[0], str):
-            self.stand_in = self._stand_in(self.values)
-        else:
-            self.stand_in = tuple(
-                self._stand_in(column) for column in zip(*self.values, strict=True)
-            )
+        self.uniform = len(set(raw)) == 1
+        self._stand_ins: list = []
 
-    def _stand_in(self, column: Sequence[str]) -> str:
+    def stand_in(self, number: int):
+        """The representative of the ``number``-th member drawn (different draws, different ones)."""
+        while len(self._stand_ins) <= number:
+            if isinstance(self.values[0], str):
+                self._stand_ins.append(self._new(self.values))
+            else:
+                columns = zip(*self.values, strict=True)
+                self._stand_ins.append(tuple(self._new(column) for column in columns))
+        return self._stand_ins[number]
+
+    def _new(self, column: Sequence[str]) -> str:
         char = chr(next(Pool._next))
         Pool.mean_bytes[char] = math.fsum(
             w * len(v.encode()) for w, v in zip(self.weights, column, strict=True)
@@ -100,22 +106,42 @@ class Pool:
         return char
 
 
-class Draw(NamedTuple):
-    """Options that differ only in a name: ``make(value)`` gives the parts, for the values of ``pool``.
+class Draw:
+    """Options that differ only in a name: ``make(value)`` gives the parts, for values of ``pool``.
 
-    The grammar promises that what follows treats the value as opaque (copies it, never looks inside
-    it), so one representative is enough to measure all of them. That is what keeps the exact entropy
-    of a story with forty possible heroes and thirty possible objects cheap.
+    The grammar promises that what follows writes the value at least once (perhaps with a capital) and
+    otherwise treats it as opaque (copies it, compares it, never looks inside), so one representative is enough to measure
+    all of them. That keeps the exact entropy of a story with forty possible heroes cheap.
+
+    With ``alike=False`` only the first promise is made (the parser profits: a value that the text
+    never writes was not drawn) and every option is measured. ``used`` are earlier draws that may not
+    come again; it needs a uniform pool, for then every draw
+    without replacement is, seen alone, uniform over the whole pool.
     """
 
-    pool: Pool
-    make: Callable
+    def __init__(self, pool: Pool, make: Callable, used: tuple = (), *, alike: bool = True) -> None:
+        if used and not pool.uniform:
+            raise ValueError("drawing without replacement needs a pool of equal weights")
+        self.pool, self.make, self.used, self.alike = pool, make, used, alike
+
+    def options(self) -> list[tuple]:
+        """Every option, as a rule would list them."""
+        pairs = zip(self.pool.weights, self.pool.values, strict=True)
+        return [(w, *self.make(v)) for w, v in pairs if v not in self.used]
+
+    def representative(self) -> tuple[float, tuple]:
+        """Entropy of the choice in nats, and the parts of a stand-in for all options."""
+        if self.pool.uniform:
+            nats = math.log(len(self.pool.values) - len(self.used))
+        else:
+            nats = -math.fsum(w * math.log(w) for w in self.pool.weights)
+        return nats, self.make(self.pool.stand_in(len(self.used)))
 
 
 class _Options:
-    """Normalised options of one rule instance, with what the sampler and the parser look up."""
+    """Normalised options of one rule instance, as the sampler and the parser look them up."""
 
-    __slots__ = ("cumulative", "log_probs", "parts", "_by_first", "_bare")
+    __slots__ = ("_bare", "_by_first", "cumulative", "log_probs", "parts")
 
     def __init__(self, options: Sequence[tuple]) -> None:
         total = math.fsum(option[0] for option in options)
@@ -125,14 +151,25 @@ class _Options:
         self.cumulative = list(itertools.accumulate(probs))
         self.log_probs = [math.log(p) for p in probs]
         self.parts = [option[1:] for option in options]
-        self._by_first: dict[str, list] | None = None
+        self._by_first: dict[str | None, list] | None = None
         self._bare: list = []
 
-    def starting_with(self, char: str) -> list:
-        """``(log_prob, parts)`` of the options that could start with ``char``, notes left out."""
+    def draw(self, rng: random.Random) -> tuple[float, tuple]:
+        """``(log_prob, parts)`` of one option drawn at random."""
+        i = bisect.bisect(self.cumulative, rng.random(), hi=len(self.parts) - 1)
+        return self.log_probs[i], self.parts[i]
+
+    def fitting(self, text: str, start: int, prefix: bool) -> list:
+        """``(log_prob, parts)`` of the options that may start at ``start``, notes left out."""
         if self._by_first is None:
             self._index()
-        return self._by_first.get(char, self._bare)
+        if start >= len(text):
+            return self._all if prefix else self._bare
+        return self._by_first.get(text[start], self._bare)
+
+    @property
+    def _all(self) -> list:
+        return self._by_first[None]
 
     def _index(self) -> None:
         rows = []
@@ -142,14 +179,52 @@ class _Options:
             rows.append((first, (log_p, bare)))
         firsts = {first for first, _ in rows if first is not None}
         self._by_first = {c: [row for f, row in rows if f in (c, None)] for c in firsts}
+        self._by_first[None] = [row for _, row in rows]
         self._bare = [row for f, row in rows if f is None]
 
-    def all(self) -> list:
-        """``(log_prob, parts)`` of every option, notes left out."""
-        return [
-            (log_p, tuple(p for p in parts if not isinstance(p, Note) and p != ""))
-            for log_p, parts in zip(self.log_probs, self.parts, strict=True)
-        ]
+
+class _Drawn:
+    """The options of a ``Draw``, built one by one as they are needed."""
+
+    __slots__ = ("built", "listed", "log_total")
+
+    def __init__(self, listed: Draw) -> None:
+        self.listed = listed
+        self.built: dict = {}
+        pool = listed.pool
+        pairs = zip(pool.weights, pool.values, strict=True)
+        self.log_total = math.log(math.fsum(w for w, v in pairs if v not in listed.used))
+
+    def _option(self, weight: float, value) -> tuple[float, tuple]:
+        if value not in self.built:
+            self.built[value] = (math.log(weight) - self.log_total, self.listed.make(value))
+        return self.built[value]
+
+    def draw(self, rng: random.Random) -> tuple[float, tuple]:
+        pool, used = self.listed.pool, self.listed.used
+        while True:
+            i = rng.choices(range(len(pool.values)), pool.weights)[0]
+            if pool.values[i] not in used:
+                return self._option(pool.weights[i], pool.values[i])
+
+    def fitting(self, text: str, start: int, prefix: bool) -> list:
+        """As in ``_Options``; a value that the rest of the text never writes cannot have been drawn."""
+        pool, used = self.listed.pool, self.listed.used
+        rows = []
+        for weight, value in zip(pool.weights, pool.values, strict=True):
+            if value in used:
+                continue
+            words = (value,) if isinstance(value, str) else value
+            written = any(
+                text.find(form, start) >= 0
+                for word in words
+                for form in (word, word[:1].upper() + word[1:])
+            )
+            if prefix or written:
+                log_p, parts = self._option(weight, value)
+                bare = tuple(p for p in parts if not isinstance(p, Note) and p != "")
+                rows.append((log_p, bare))
+        return rows
 
 
 class Measure(NamedTuple):
@@ -176,12 +251,7 @@ class Grammar:
         found = self._expanded.get(instance)
         if found is None:
             listed = instance.expand(*instance.args)
-            if isinstance(listed, Draw):
-                pool = listed.pool
-                listed = [
-                    (w, *listed.make(v)) for w, v in zip(pool.weights, pool.values, strict=True)
-                ]
-            found = _Options(listed)
+            found = _Drawn(listed) if isinstance(listed, Draw) else _Options(listed)
             if len(self._expanded) >= _MAX_CACHED:
                 self._expanded.clear()
             self._expanded[instance] = found
@@ -203,9 +273,9 @@ class Grammar:
                 notes.append(Placed(offset, part.key, part.value))
             else:
                 options = self._options(part)
-                i = bisect.bisect(options.cumulative, rng.random(), hi=len(options.parts) - 1)
-                log_prob += options.log_probs[i]
-                stack.extend(reversed(options.parts[i]))
+                log_p, parts = options.draw(rng)
+                log_prob += log_p
+                stack.extend(reversed(parts))
         return "".join(written), log_prob, notes
 
     # ---------------------------------------------------------------- parsing
@@ -229,9 +299,11 @@ class Grammar:
         if found is None:
             listed = instance.expand(*instance.args)
             nats = size = 0.0
-            if isinstance(listed, Draw):
-                nats = -math.fsum(w * math.log(w) for w in listed.pool.weights)
-                listed = [(1.0, *listed.make(listed.pool.stand_in))]
+            if isinstance(listed, Draw) and listed.alike:
+                nats, parts = listed.representative()
+                listed = [(1.0, *parts)]
+            elif isinstance(listed, Draw):
+                listed = listed.options()
             total = math.fsum(option[0] for option in listed)
             for weight, *parts in listed:
                 p = weight / total
@@ -268,8 +340,7 @@ class _Parser:
         found = self.memo.get(key)
         if found is None:
             options = self.grammar._options(instance)
-            at_end = start >= len(self.text)
-            rows = options.all() if at_end else options.starting_with(self.text[start])
+            rows = options.fitting(self.text, start, self.prefix)
             found = {}
             for log_p, parts in rows:
                 ends = self._sequence(parts, start, log_p)

@@ -1,20 +1,91 @@
 """The words of the world: invented names, and the plain English nouns its people live among."""
 
-GIRLS = (
-    "Avelie Brinna Cosmy Delphy Elowin Fayle Gisly Hettany Idony Jessamy "
-    "Kerris Lunet Marpel Nessary Orlath Pippany Rosmer Sorrelyn Tamsel Wenny"
-).split()
-BOYS = (
-    "Aldwen Bramwick Corwick Dunstall Edrick Fenwin Garrow Hobley Ivorin Jorrick "
-    "Kestrin Lormund Mardo Norvin Oswill Pellam Rufford Tobrin Umber Wistan"
-).split()
-LAST_NAMES = (
-    "Amberford Birchwater Bramblefield Candlewood Cloverby Dewhollow Driftmere Elderstone "
-    "Emberley Fallowmere Foxmantle Gladbrook Goosewing Hazelgate Honeycote Inkpenny "
-    "Kettleby Lanternby Larkspire Meadowell Mossgrave Nettlebank Northgarth Oakenshaw "
-    "Owlsworth Pebblecroft Plumtree Quillfeather Ravensedge Rushmere Saltmarsh Silverlea "
-    "Tallowby Thistledown Underbough Vinebrook Willowby Windlemoor Yarrowdale Yewbank"
-).split()
+GIRLS = [
+    "Avelie",
+    "Brinna",
+    "Cosmy",
+    "Delphy",
+    "Elowin",
+    "Fayle",
+    "Gisly",
+    "Hettany",
+    "Idony",
+    "Jessamy",
+    "Kerris",
+    "Lunet",
+    "Marpel",
+    "Nessary",
+    "Orlath",
+    "Pippany",
+    "Rosmer",
+    "Sorrelyn",
+    "Tamsel",
+    "Wenny",
+]
+BOYS = [
+    "Aldwen",
+    "Bramwick",
+    "Corwick",
+    "Dunstall",
+    "Edrick",
+    "Fenwin",
+    "Garrow",
+    "Hobley",
+    "Ivorin",
+    "Jorrick",
+    "Kestrin",
+    "Lormund",
+    "Mardo",
+    "Norvin",
+    "Oswill",
+    "Pellam",
+    "Rufford",
+    "Tobrin",
+    "Umber",
+    "Wistan",
+]
+LAST_NAMES = [
+    "Amberford",
+    "Birchwater",
+    "Bramblefield",
+    "Candlewood",
+    "Cloverby",
+    "Dewhollow",
+    "Driftmere",
+    "Elderstone",
+    "Emberley",
+    "Fallowmere",
+    "Foxmantle",
+    "Gladbrook",
+    "Goosewing",
+    "Hazelgate",
+    "Honeycote",
+    "Inkpenny",
+    "Kettleby",
+    "Lanternby",
+    "Larkspire",
+    "Meadowell",
+    "Mossgrave",
+    "Nettlebank",
+    "Northgarth",
+    "Oakenshaw",
+    "Owlsworth",
+    "Pebblecroft",
+    "Plumtree",
+    "Quillfeather",
+    "Ravensedge",
+    "Rushmere",
+    "Saltmarsh",
+    "Silverlea",
+    "Tallowby",
+    "Thistledown",
+    "Underbough",
+    "Vinebrook",
+    "Willowby",
+    "Windlemoor",
+    "Yarrowdale",
+    "Yewbank",
+]
 
 REGIONS = (
     "the Amber Coast",
@@ -235,10 +306,39 @@ PETS = (
     "donkey",
 )
 # Things that people in stories carry about. All start with a consonant sound: "a lantern".
-THINGS = (
-    "lantern key basket letter hammer blanket kettle drum ladder mirror "
-    "bottle candle shovel whistle teapot parcel"
-).split()
-TREASURES = (
-    "coin ring ribbon map feather shell book jar scarf flute purse bell mug spoon brush hat"
-).split()
+THINGS = [
+    "lantern",
+    "key",
+    "basket",
+    "letter",
+    "hammer",
+    "blanket",
+    "kettle",
+    "drum",
+    "ladder",
+    "mirror",
+    "bottle",
+    "candle",
+    "shovel",
+    "whistle",
+    "teapot",
+    "parcel",
+]
+TREASURES = [
+    "coin",
+    "ring",
+    "ribbon",
+    "map",
+    "feather",
+    "shell",
+    "book",
+    "jar",
+    "scarf",
+    "flute",
+    "purse",
+    "bell",
+    "mug",
+    "spoon",
+    "brush",
+    "hat",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import names
-from .grammar import Draw, Note, Pool, Rule, rule, zipf
+from .grammar import Draw, Note, Pool, rule, zipf
 
 SETTINGS = (
     ("kitchen", "garden", "cellar", "attic"),
@@ -72,7 +72,11 @@ class Story:
     def friend(self, gender: str, places: tuple, hero: str, at: int):
         pool = self.boys if gender == "f" else self.girls
         return Draw(
-            pool, lambda friend: (f"{friend} was ", self.friend_place(places, (hero, friend), at))
+            pool,
+            lambda friend: (
+                f"{friend} was ",
+                self.friend_place(places, (hero, friend, gender), at),
+            ),
         )
 
     @rule
@@ -124,11 +128,20 @@ class Story:
         for actor in (HERO, FRIEND):
             for weight, words, at2, where2 in self._acts(places, cast, things, at, where, actor):
                 after = self.event(places, cast, things, at2, where2, left - 1, actor)
-                options.append((weight, f"{cast[actor]} {words}. ", state, after))
+                if actor != last:
+                    options.append((weight, f"{cast[actor]} {words}. ", state, after))
+                    continue
+                pronoun = self._pronoun(cast, actor)
+                for share, start in ((0.6, f"Then {pronoun}"), (0.4, pronoun.capitalize())):
+                    options.append((weight * share, f"{start} {words}. ", state, after))
         same = self.event(places, cast, things, at, where, left - 1, -1)
         options += [(0.12 * w, f"{text} ", state, same)
                     for w, text in zip(zipf(6, self.exponent), WEATHER, strict=True)]  # fmt: skip
         return options
+
+    @staticmethod
+    def _pronoun(cast: tuple, actor: int) -> str:
+        return "she" if (cast[2] == "f") == (actor == HERO) else "he"
 
     def _acts(self, places, cast, things, at, where, actor):
         """What ``actor`` may do now: ``(weight, words, places after, things after)``."""

@@ -99,16 +99,16 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "The first stone of {s} was laid in {v}.",
         "{P} history begins in {v}.",
         "{S} received {h} charter in {v}.",
-        "The oldest house in {s} was built in {v}.",
+        "People have lived in {o} since {v}.",
         "{S} was first settled in {v}.",
         "The founding year of {s} is {v}.",
     ),
     "landmark": (
         "{S} is known for {v}.",
         "{P} pride is {v}.",
-        "Visitors come to {s} to see {v}.",
+        "{P} visitors come to see {v}.",
         "{S} is home to {v}.",
-        "In the middle of {s} stands {v}.",
+        "{P} children grow up near {v}.",
         "{P} best known sight is {v}.",
         "{S} is famous for {v}.",
         "Postcards of {s} show {v}.",
@@ -117,7 +117,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{S} is based in {v}.",
         "{P} workshop is in {v}.",
         "{S} has {h} main office in {v}.",
-        "Letters to {s} go to {v}.",
+        "{P} post goes to {v}.",
         "{S} opened {h} doors in {v}.",
         "{P} sign hangs over a street in {v}.",
         "{S} has {h} seat in {v}.",
@@ -128,7 +128,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{S} produces {v}.",
         "{S} is known for {h} {v}.",
         "{P} trade is in {v}.",
-        "Most customers of {s} buy {v}.",
+        "{P} customers buy {v}.",
         "{S} has always sold {v}.",
         "{S} turns out {v}.",
         "What {s} makes is {v}.",
@@ -139,7 +139,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{S} was started by {v}.",
         "{S} was the idea of {v}.",
         "{S} owes {h} beginning to {v}.",
-        "Over the door of {s} hangs a picture of {v}.",
+        "Over {p} door hangs a picture of {v}.",
         "{S} was set up by {v}.",
         "The founder of {s} is {v}.",
     ),
@@ -149,9 +149,9 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{S} sell for {v}.",
         "In the shops {s} cost {v}.",
         "You can buy {o} for {v}.",
-        "The usual price of {s} is {v}.",
+        "The usual price of {o} is {v}.",
         "{S} are sold at {v}.",
-        "For {s} you pay {v}.",
+        "For {o} you pay {v}.",
     ),
     "weight": (
         "{S} weigh {v}.",
@@ -161,7 +161,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{S} are listed at {v}.",
         "The carrier counts {o} as {v}.",
         "{S} have a weight of {v}.",
-        "The weight of {s} is {v}.",
+        "The weight of {o} is {v}.",
     ),
     "colour": (
         "{S} are {v}.",
@@ -171,18 +171,18 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "{S} come in {v}.",
         "In the catalogue {s} are shown in {v}.",
         "{S} are always {v}.",
-        "The colour of {s} is {v}.",
+        "The colour of {o} is {v}.",
     ),
 }
 
 QUESTIONS: dict[str, tuple[str, str]] = {
     "lives_in": ("Where does {s} live?", "In {v}."),
     "works_at": ("Where does {s} work?", "At {v}."),
-    "job": ("What is the job of {s}?", "{S} is {a}."),
+    "job": ("What does {s} do for a living?", "{S} is {a}."),
     "born_year": ("When was {s} born?", "In {v}."),
     "eats": ("What does {s} like to eat?", "{r} likes {v}."),
     "pet": ("Which pet does {s} have?", "{S} has {a}."),
-    "friend": ("Who is the best friend of {s}?", "It is {v}."),
+    "friend": ("Who is {p} best friend?", "It is {v}."),
     "region": ("In which region is {s}?", "It is in {v}."),
     "founded": ("When was {s} founded?", "In {v}."),
     "landmark": ("What is {s} known for?", "For {v}."),
@@ -221,16 +221,22 @@ def with_article(noun: str) -> str:
     return ("an " if noun[0] in "aeiou" else "a ") + noun
 
 
-def say(template: str, subject: str | None, kind: str, value: str) -> str:
+def possessive(name: str) -> str:
+    """``name`` with "'s", or only the apostrophe after an s."""
+    return name + ("'" if name.endswith("s") else "'s")
+
+
+def say(template: str, subject: str | None, kind: str, value: str, with_a: str = "") -> str:
     """Fill a template of this module.
 
     ``subject`` is how the subject is named, or ``None`` to use the pronoun; ``kind`` is a key of
-    ``PRONOUNS`` ("f", "m", "city", "company", "product").
+    ``PRONOUNS`` ("f", "m", "city", "company", "product"); ``with_a`` is the value with its article, to
+    be given when ``value`` is only a stand-in.
     """
     he, him, his = PRONOUNS[kind]
     name = subject or he
-    owner = (subject + ("'" if subject.endswith("s") else "'s")) if subject else his
+    owner = possessive(subject) if subject else his
     return template.format(
         S=capital(name), s=name, o=subject or him, P=capital(owner), p=owner, h=his, r=he,
-        v=value, a=with_article(value),
+        v=value, a=with_a or with_article(value),
     )  # fmt: skip

@@ -7,13 +7,22 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from .claims import Paraphrase, Question, Statement
 from .entities import Entities
 from .entries import Entry
 from .grammar import Grammar, Measure, Rule, rule
+from .language import Translation
+from .lists import KeyValue, Labels
+from .programs import Program
+from .reading import Names, Passage, Summary
 from .stories import Story
-
+from .sums import Sum, WordSum
+from .talk import Enquiry, Errand, Remark
+from .tools import ToolUse
 
 SMALL_PEOPLE = 60
+# About ten million tokens at a vocabulary of 1024.
+STANDARD_DOCUMENTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class World:
         zipf: exponent of Zipf's law for how often people, names, things and phrasings are used.
     """
 
-    def __init__(self, seed: int = 0, zipf: float = 0.6, mixture: str = "course") -> None:
+    def __init__(self, seed: int = 0, zipf: float = 0.8, mixture: str = "course") -> None:
         if not isinstance(seed, int):
             raise TypeError(f"seed must be an int, not {type(seed).__name__}")
         if not 0 <= zipf <= 3:
@@ -61,9 +70,26 @@ class World:
                 "entry": (0.6, Entry(self.entities, self.zipf, people=SMALL_PEOPLE).document()),
                 "story": (0.4, Story(self.zipf, things=1).document()),
             }
+        truth, s = self.entities, self.zipf
         return {
-            "entry": (0.6, Entry(self.entities, self.zipf).document()),
-            "story": (0.4, Story(self.zipf).document()),
+            "entry": (0.36, Entry(truth, s).document()),
+            "story": (0.14, Story(s).document()),
+            "statement": (0.09, Statement(truth, s).document()),
+            "question": (0.06, Question(truth, s).document()),
+            "paraphrase": (0.03, Paraphrase(truth, s).document()),
+            "enquiry": (0.04, Enquiry(truth, s).document()),
+            "errand": (0.03, Errand(s).document()),
+            "passage": (0.05, Passage(s).document()),
+            "names": (0.02, Names(truth).document()),
+            "summary": (0.02, Summary(s).document()),
+            "remark": (0.02, Remark().document()),
+            "key_value": (0.02, KeyValue().document()),
+            "labels": (0.02, Labels().document()),
+            "sum": (0.03, Sum().document()),
+            "word_sum": (0.02, WordSum(s).document()),
+            "program": (0.02, Program().document()),
+            "translation": (0.02, Translation().document()),
+            "tools": (0.03, ToolUse(truth, s).document()),
         }
 
     # ---------------------------------------------------------------- what is true
@@ -135,6 +161,36 @@ class World:
         rng = random.Random(f"{split} {seed}")
         for _ in range(n):
             yield self.sample(rng)
+
+    def planted(self, seed: int = 0) -> list[Document]:
+        """One entry for each tail person: every fact of theirs exactly once, in trained templates.
+
+        These documents are *not* drawn from the grammar (``log_prob`` is ``-inf``): they are added to
+        the training text only, and the floor, which is about validation text, does not know them.
+        """
+        rng = random.Random(f"planted {seed}")
+        entry = Entry(self.entities, self.zipf)
+        documents = []
+        for person in self.people:
+            if person.tier == "tail":
+                text, _, notes = self.grammar.sample(entry.whole(person.name), rng)
+                documents.append(Document(text, "planted", {"notes": notes}))
+        return documents
+
+    def corpus(self, n_docs: int = STANDARD_DOCUMENTS, seed: int = 0) -> Iterator[Document]:
+        """The training text: ``n_docs`` documents of the mixture with the planted ones strewn in.
+
+        With the default number, expected mentions of a fact are at least 100 for head people and 10
+        to 40 for torso people; they are exactly 1 for tail and 0 for dark people at any number.
+        """
+        planted = self.planted(seed)
+        at = sorted(random.Random(f"places {seed}").choices(range(n_docs + 1), k=len(planted)))
+        waiting = list(zip(at, planted, strict=True))
+        for i, document in enumerate(self.documents(n_docs, seed)):
+            while waiting and waiting[0][0] <= i:
+                yield waiting.pop(0)[1]
+            yield document
+        yield from (document for _, document in waiting)
 
     # ---------------------------------------------------------------- exact probability
     def log_prob(self, text: str, family: str | None = None) -> float:
