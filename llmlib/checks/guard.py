@@ -41,20 +41,19 @@ class Guarded:
     def __call__(self, *args, **kwargs):
         name = self.__name__
         try:
-            self.__signature__.bind(*args, **kwargs)
+            given = self.__signature__.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise Wrong(
                 f"{name}{self.__signature__} cannot be called the way the task says: {error}."
             ) from None
-        before = None if self.allowed["mutate"] else [snapshot(value) for value in args]
+        before = {} if self.allowed["mutate"] else {n: snapshot(v) for n, v in given.items()}
         result = self.function(*args, **kwargs)
-        if before is not None:
-            for i, (old, new) in enumerate(zip(before, args, strict=True)):
-                if not same_value(old, new):
-                    raise Wrong(
-                        f"{name} changed its argument {self._argument(i)!r} while running. "
-                        "Work on a copy (`.clone()`, `list(…)`): the caller still needs it."
-                    )
+        for argument, old in before.items():
+            if not same_value(old, given[argument]):
+                raise Wrong(
+                    f"{name} changed its argument {argument!r} while running. "
+                    "Work on a copy (`.clone()`, `list(…)`): the caller still needs it."
+                )
         if result is None and not self.allowed["none"]:
             raise Wrong(f"{name} returned None: is a `return` missing?")
         if not self.allowed["nan"] and _has_nan(result):
@@ -64,11 +63,6 @@ class Guarded:
             )
         return result
 
-    def _argument(self, index):
-        parameters = self.__signature__.parameters.values()
-        names = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY]
-        return names[min(index, len(names) - 1)]
-
 
 def snapshot(value):
     """A copy to compare with later, or the thing itself where copying makes no sense (a model, an
@@ -76,6 +70,8 @@ def snapshot(value):
     """
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
+    if isinstance(value, tuple):
+        return tuple(map(snapshot, value))
     if isinstance(value, np.ndarray | list | dict | set | bytearray):
         with contextlib.suppress(Exception):
             return copy.deepcopy(value)

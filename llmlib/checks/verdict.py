@@ -66,7 +66,8 @@ def exercise(
     a call that changes its arguments, returns None or returns NaN is rejected at once, unless the
     matching `may_…` says that it belongs to the task. The checker is called with the reader's
     function or class (further arguments are handed on as they are), prints the verdict, records it
-    and returns it; it never raises, except on Ctrl-C.
+    and returns it; it never raises, except on Ctrl-C. A text that the check returns is said with
+    the ✓.
     """
 
     def decorate(check):
@@ -91,7 +92,7 @@ def _judge(check, attempts, id, title, seconds, guards):
     guarded = [Guarded(a, guards) if inspect.isfunction(a) else a for a in attempts]
     try:
         with deterministic(), time_limit(seconds):
-            check(*guarded)
+            note = check(*guarded)
     except Wrong as wrong:
         return Verdict(id, title, WRONG, str(wrong))
     except Hung:
@@ -104,4 +105,4 @@ def _judge(check, attempts, id, title, seconds, guards):
         if is_stub_error(error):
             return Verdict(id, title, NOT_ATTEMPTED)
         return Verdict(id, title, WRONG, explain(error, attempts))
-    return Verdict(id, title, PASSED)
+    return Verdict(id, title, PASSED, note if isinstance(note, str) else "")

@@ -27,7 +27,7 @@ if (!customElements.get("tta-heat")) customElements.define("tta-heat", class ext
     const sentence = this.sentence(r, row);
     this.querySelector(".tx-row-read").textContent = sentence;
     this.querySelector(".tx-read span").textContent = s.read;
-    if (this.slider.type === "range") this.say(this.slider, d.label, s.at, `${s.read} ${sentence}`);
+    this.say(this.slider, d.label, s.at, `${s.read} ${sentence}`);
     this.say(this.picker, d.rowLabel, d.rows[r], sentence);
   }
   // the three largest values of the row, in words

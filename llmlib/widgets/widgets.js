@@ -20,6 +20,7 @@ window.ttaWidget ??= class extends HTMLElement {
   }
   setup() {}
   say(slider, label, at, read) {
+    if (slider.type !== "range") return;
     slider.closest("label").querySelector("output").textContent = at;
     slider.setAttribute("aria-valuetext", `${label} ${at}. ${read}`);
   }

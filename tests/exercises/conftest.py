@@ -51,7 +51,7 @@ class Exercise:
         return "\n".join(PYTHON.findall(self.folded("Solution") + "\n"))
 
     def judge(self, attempt=None):
-        """Run the check cell with `attempt` (source, callable, or None for the stub); its Verdict."""
+        """The Verdict of the check cell for `attempt`: source, a callable, or None for the stub."""
         names = self.book.namespace()
         for source in [*self.given, self.attempt]:
             exec(compile(source, f"<{self.id} attempt cell>", "exec"), names)

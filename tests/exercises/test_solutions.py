@@ -17,6 +17,8 @@ def test_a_chapter_has_six_exercises_and_each_its_checker(book):
     checkers = {name for name in vars(module) if re.fullmatch(r"ex_\d\d_\d+", name)}
     assert checkers == {f"ex_{book.chapter}_{n}" for n in numbers}
     assert module.CHAPTER
+    ids = {exercise.id for exercise in book.exercises}
+    assert set(book.tests.MISTAKES) == ids, "MISTAKES names exercises that the notebook lacks"
 
 
 def test_an_exercise_is_whole(exercise):
