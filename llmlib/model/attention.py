@@ -115,13 +115,18 @@ class Attention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, context: Context) -> Tensor:
         """torch's fused attention, or the spelled-out one when somebody wants the patterns."""
-        T, S = q.shape[2], k.shape[2]
-        if self.n_kv_heads < self.n_heads:  # (B, G, S, K) -> (B, H, S, K)
+        T, S, mask = q.shape[2], k.shape[2], context.mask
+        grouped = self.n_kv_heads < self.n_heads
+        if grouped and (mask is not None or context.patterns is not None):
+            # (B, G, S, K) -> (B, H, S, K); without a mask the fused kernel shares heads by itself
             k, v = (t.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for t in (k, v))
+            grouped = False
         if context.patterns is None:
-            causal = context.mask is None and T > 1
-            return F.scaled_dot_product_attention(q, k, v, context.mask, is_causal=causal)
-        mask = causal_mask(T, S, q.device) if context.mask is None else context.mask
+            causal = mask is None and T > 1
+            return F.scaled_dot_product_attention(
+                q, k, v, mask, is_causal=causal, enable_gqa=grouped
+            )
+        mask = causal_mask(T, S, q.device) if mask is None else mask
         y, pattern = scaled_dot_product(q, k, v, mask)
         context.patterns.append(pattern)
         return y
