@@ -119,7 +119,8 @@ class Transformer(nn.Module):
             and the first real token of a row has position 0. Logits at padding mean nothing.
             Padding on the right needs no mask at all: nobody looks to the right.
         position_ids (T,) or (B, T): instead of 0, 1, 2 … (ALiBi counts slots, whatever is given).
-        doc_ids (B, T): tokens see only their own document, whose positions start at 0.
+        doc_ids (B, T), a number for each document of a row: tokens see only their own document,
+            whose positions start at 0.
         patterns: a list that takes each block's attention pattern; uses the eager path.
 
         Raises ValueError for what does not fit: empty or wrongly shaped ids, more than max_seq_len
