@@ -49,13 +49,16 @@ class Batch:
 
 
 class TokenBatches:
-    """An endless iterator of batches over `data`; every epoch in a new order drawn from `seed`.
+    """Batches over `data`, epoch after epoch, each epoch in a new order drawn from `seed`.
 
     packing  "documents": whole documents packed into rows (`pack_documents`), kept apart by
                  `doc_ids`; padding at the end of a row is masked. No target lacks its context,
                  except in documents longer than a row, which are cut.
              "stream": rows are windows of the one long stream of all documents. Nothing is masked,
                  and a row may begin in mid-document: the usual way where texts are long.
+
+    epochs   how often the data are gone through; None: endlessly. Only the very last batch may
+             have fewer than `batch_size` rows.
 
     The order is a function of data, seed and arguments only. `state_dict()` is where the next batch
     begins; after `load_state_dict` the same batches follow as would have.
@@ -69,6 +72,7 @@ class TokenBatches:
         *,
         seed: int = 0,
         packing: str = "documents",
+        epochs: int | None = None,
     ):
         if batch_size < 1 or seq_len < 1:
             raise ValueError(f"batch_size and seq_len must be ≥ 1, not {batch_size} and {seq_len}")
@@ -80,7 +84,7 @@ class TokenBatches:
                 "smaller seq_len or more text"
             )
         self.data, self.batch_size, self.seq_len = data, batch_size, seq_len
-        self.seed, self.packing = seed, packing
+        self.seed, self.packing, self.epochs = seed, packing, epochs
         self.epoch = self.block = self.row = 0  # of the next row
         self._rows: list = []  # the rows of the current block, in order
         self._rows_of: tuple[int, int] | None = None  # the (epoch, block) they are for
@@ -90,7 +94,7 @@ class TokenBatches:
 
     def __next__(self) -> Batch:
         chosen = []
-        while len(chosen) < self.batch_size:
+        while len(chosen) < self.batch_size and self.epoch != self.epochs:
             rows = self._block_rows()
             if self.row < len(rows):
                 chosen.append(rows[self.row])
@@ -99,7 +103,20 @@ class TokenBatches:
                 self.block, self.row = self.block + 1, 0
             else:
                 self.epoch, self.block, self.row = self.epoch + 1, 0, 0
+        if not chosen:
+            raise StopIteration
         return self._packed(chosen) if self.packing == "documents" else self._windows(chosen)
+
+    def steps_in_first_epoch(self) -> int:
+        """How many batches the first epoch fills, the last of them perhaps in part."""
+        first = TokenBatches(
+            self.data, self.batch_size, self.seq_len, seed=self.seed, packing=self.packing
+        )
+        rows = 0
+        for block in range(first._n_blocks()):
+            first.block = block
+            rows += len(first._block_rows())
+        return -(-rows // self.batch_size)
 
     def state_dict(self) -> dict:
         """Where the next batch begins, and what that depends on."""
@@ -116,7 +133,7 @@ class TokenBatches:
         self.epoch, self.block, self.row = state["epoch"], state["block"], state["row"]
 
     def _identity(self) -> dict:
-        names = ("batch_size", "seq_len", "seed", "packing")
+        names = ("batch_size", "seq_len", "seed", "packing", "epochs")
         return {name: getattr(self, name) for name in names} | {"data": self.data.fingerprint}
 
     # -- order ----------------------------------------------------------------------------

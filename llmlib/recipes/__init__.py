@@ -1,0 +1,1 @@
+"""One flat script for each stage: python -m llmlib.recipes.pretrain, …"""
