@@ -1,6 +1,7 @@
 """Colours, dashes and markers by meaning."""
 
 from importlib.resources import as_file, files
+from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -14,6 +15,8 @@ ROLES = {
     "proxy": ("#77227d", "#f29bd0", (0, (7, 2, 1.5, 2)), "^"),
     "danger": ("#9f240e", "#f5714c", "-", "X"),
 }
+
+_END_LABEL = "end label"  # how a text is known as one
 
 
 def use():
@@ -43,14 +46,17 @@ def role(name, **overrides):
     return line | overrides
 
 
-def end_label(ax, x, y, text, name, dx=6):
-    """Write `text` at a line's end (x, y in data units, `dx` points to the right), in the colour of
-    role `name`.
+def end_label(ax, x, y, text, name, dx=6, transform="data"):
+    """Write `text` at a line's end, in the colour of role `name`, `dx` points right of (x, y).
+
+    (x, y) are in data units, or in those of `transform`. Labels that would cover one another are
+    moved apart when the figure is shown.
     """
-    ax.annotate(
+    label = ax.annotate(
         text,
         (x, y),
         (dx, 0),
+        xycoords=transform,
         textcoords="offset points",
         va="center",
         color=_role(name)[0],
@@ -58,6 +64,30 @@ def end_label(ax, x, y, text, name, dx=6):
         fontweight="bold" if name in ("model", "truth") else "normal",
         annotation_clip=False,
     )
+    label.set_label(_END_LABEL)
+
+
+def spread_labels(fig):
+    """Move end labels apart, up and down, until none covers another."""
+    fig.canvas.draw()  # the layout decides where the labels are
+    points = 72 / fig.dpi  # points a pixel
+    for ax in fig.axes:
+        labels = [text for text in ax.texts if text.get_label() == _END_LABEL]
+        boxes = [label.get_window_extent() for label in labels]
+        order = sorted(range(len(labels)), key=lambda k: (boxes[k].y0, -k))
+        shift = dict.fromkeys(order, 0.0)
+        for _ in range(20 * len(order)):
+            for below, above in pairwise(order):
+                if boxes[below].x1 < boxes[above].x0 or boxes[above].x1 < boxes[below].x0:
+                    continue
+                top = boxes[below].y1 + shift[below]
+                overlap = top - boxes[above].y0 - shift[above]
+                if overlap > 0:
+                    shift[below] -= overlap / 2
+                    shift[above] += overlap / 2
+        for k, label in enumerate(labels):
+            dx, dy = label.xyann
+            label.xyann = (dx, dy + shift[k] * points)
 
 
 def _role(name):

@@ -13,7 +13,7 @@ import re
 
 import matplotlib.pyplot as plt
 
-from .style import ROLES
+from .style import ROLES, spread_labels
 
 # Axes, text and paper: light -> dark. Ink and the truth line share a light colour, hence also a
 # dark one.
@@ -33,6 +33,7 @@ def adaptive_svg(fig):
     """`fig` as SVG text whose course colours switch to their dark partners where the viewer prefers
     dark.
     """
+    spread_labels(fig)
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()

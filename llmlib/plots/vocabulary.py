@@ -15,20 +15,8 @@ def truth_line(ax, y, label="exact floor"):
     """
     if np.ndim(y) == 0:
         ax.axhline(y, **role("truth"))
-        if label:
-            transform = ax.get_yaxis_transform()  # x in axes fractions, y in data units
-            ax.annotate(
-                label,
-                (1, y),
-                (6, 0),
-                xycoords=transform,
-                textcoords="offset points",
-                va="center",
-                color=role("truth")["color"],
-                fontsize=9.5,
-                fontweight="bold",
-                annotation_clip=False,
-            )
+        if label:  # x in fractions of the axes, y in data units
+            end_label(ax, 1, y, label, "truth", transform=ax.get_yaxis_transform())
         return
     x, y = (np.asarray(side, dtype=float) for side in y)
     ax.plot(x, y, **role("truth"))

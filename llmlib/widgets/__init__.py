@@ -6,7 +6,9 @@ tokens(…)    type text, see it cut by several tokenizers, which run on the pag
 
 Each returns an object; leave it as the last value of a cell. All take plain lists. No widget needs
 a network, a library or a kernel; without JavaScript the first state and a table of the values
-remain.
+remain. A stored
+notebook holds that HTML and no widget state: `.live()` is for a reader with a kernel who wants
+values that the page does not store, and is taken out again before the notebook is saved.
 """
 
 from .curves import curves

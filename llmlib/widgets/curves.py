@@ -4,13 +4,12 @@ import math
 
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from llmlib.plots import ROLES
-
 from .base import Interactive, escape, number
 
 MAX_POINTS = 200  # a line is thinned to this many points: more than a page can show
 MAX_TABLE_COLUMNS = 12
-ORDER = ("model", "proxy", "gold", "danger", "baseline")
+FREE = ("model", "proxy", "gold", "danger", "baseline")  # roles to hand out, in this order
+ROLES = ("truth", *FREE)
 
 
 class Curves(Interactive):
@@ -138,7 +137,7 @@ def line_roles(names, given):
             f"no such role: {', '.join(sorted(unknown))}; roles are {', '.join(ROLES)}"
         )
     roles = {name: given.get(name, name if name in ROLES else None) for name in names}
-    free = [role for role in ORDER if role not in roles.values()]
+    free = [role for role in FREE if role not in roles.values()]
     for name, role in roles.items():
         if role is None:
             if not free:

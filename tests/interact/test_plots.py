@@ -116,6 +116,16 @@ def test_loss_curve_of_losses_alone_counts_from_zero(ax):
     assert list(ax.lines[0].get_xdata()) == [0, 1]
 
 
+def test_labels_at_one_height_are_moved_apart_and_others_stay(ax):
+    plots.loss_curve(ax, [3.0, 1.84], floor=1.83)
+    plots.end_label(ax, 1, 3.0, "far", "gold")
+    svg_of(ax)
+    low, high = sorted((t.get_window_extent() for t in ax.texts[:2]), key=lambda box: box.y0)
+    assert high.y0 - low.y1 > -0.5
+    assert ax.texts[0].xyann[1] > 0 > ax.texts[1].xyann[1], "the model stays above the floor"
+    assert ax.texts[2].xyann == (6, 0)
+
+
 def test_bands_show_mean_and_range(ax):
     plots.bands(ax, [0, 1], [[1.0, 2.0], [3.0, 6.0]], "proxy", "guess")
     assert list(ax.lines[0].get_ydata()) == [2.0, 4.0]

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from llmlib import widgets
+from llmlib import plots, widgets
 from llmlib.widgets.base import number, to_json
-from llmlib.widgets.curves import MAX_POINTS, _apart, _thin
+from llmlib.widgets.curves import MAX_POINTS, ROLES, _apart, _thin
 
 BARS = [
     {"at": "0.5", "v": [0.8, 0.2], "read": "Sharp."},
@@ -149,6 +149,10 @@ def test_paths_put_values_where_they_belong():
     assert stored(widget)["states"][0]["set"][0] == "M0 1000l1000-1000"
     logarithmic = lines([[1.0, 10.0, 100.0]], ylim=(1, 100), log_y=True)
     assert stored(logarithmic)["states"][0]["set"][0] == "M0 1000l500-500l500-500"
+
+
+def test_roles_are_those_of_the_figures():
+    assert set(ROLES) == set(plots.ROLES)
 
 
 def test_long_lines_are_thinned_with_both_ends_kept():
