@@ -48,6 +48,6 @@ def test_an_interactive_leaves_html_and_no_widget_view(shell):
 
 
 def test_a_verdict_is_printed_and_not_echoed(shell, capsys):
-    verdict = shell.run_cell("check(lambda: 1);").result
+    shell.run_cell("verdict = check(lambda: 1)")
     assert capsys.readouterr().out == "✓ Exercise 95.1, one: correct.\n"
-    assert shell.display_formatter.format(verdict) == ({}, {})
+    assert shell.display_formatter.format(shell.user_ns["verdict"]) == ({}, {})
