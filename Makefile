@@ -52,8 +52,8 @@ lab: $(VENV)/.all ## open the notebooks in JupyterLab
 
 # --- checks -----------------------------------------------------------------------------------
 
-test: $(VENV)/.all ## check everything: style, library, notebooks, exercises, site
-	@$(BIN)/python tests/run_all.py
+test: $(VENV)/.all ## check everything: style, library, exercises, notebooks, site (ONLY="site …" for some)
+	@$(BIN)/python tests/run_all.py $(ONLY)
 
 quick: $(VENV)/.all ## the inner loop: style and the fast library tests
 	@$(BIN)/python tests/run_all.py --quick
@@ -64,7 +64,7 @@ notebooks: $(VENV)/.all ## run every notebook again and store its outputs (ONLY=
 	@$(BIN)/python book/scripts/run_notebooks.py $(ONLY)
 
 checkpoints: $(VENV)/.all ## train again the tokenizer and the models that are shipped
-	@$(BIN)/python -m llmlib.recipes.pretrain --shipped all
+	@$(BIN)/python -m llmlib.recipes.ship
 
 repository: ## write the repository's address everywhere: make repository URL=https://github.com/you/repo
 	@$(PYTHON) book/scripts/set_repository.py "$(URL)"

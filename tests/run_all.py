@@ -1,7 +1,8 @@
 """Everything that is checked, in one command with one summary: ``make test``, and ``make quick``.
 
 Each step is an ordinary command that can be run alone; it is printed before it runs. The exit
-status is 0 only when no step failed. With REQUIRE_BROWSER=1 a missing browser is a failure.
+status is 0 only when no step failed. Names of steps as arguments run only those. With
+REQUIRE_BROWSER=1 a missing browser is a failure.
 """
 
 import os
@@ -83,6 +84,11 @@ def verdict(step: Step) -> str:
 def main(arguments: list[str]) -> int:
     REPORTS.mkdir(parents=True, exist_ok=True)
     done = steps(quick="--quick" in arguments)
+    wanted = set(arguments) - {"--quick"}
+    if unknown := wanted - {step.name for step in done}:
+        print(f"no such step: {', '.join(unknown)}; there are {', '.join(s.name for s in done)}")
+        return 2
+    done = [step for step in done if not wanted or step.name in wanted]
     for step in done:
         run(step)
     print("\n=== summary")

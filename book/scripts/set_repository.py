@@ -6,14 +6,15 @@ configuration, the README, the package's metadata, and the install cell and the 
 notebook. Standard library only.
 """
 
+import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = re.compile(r"https://github\.com/([A-Za-z0-9-]+)/([A-Za-z0-9._-]+?)(?:\.git)?/?")
 IN_CONFIG = re.compile(r"^  url: (\S+)$", re.MULTILINE)
+NOT_OURS = {"_build", "build", "dist", "runs", "__pycache__", "llmlib.egg-info"}
 TEXT = {".cfg", ".ipynb", ".json", ".md", ".py", ".toml", ".txt", ".yml", ".yaml"}
 
 
@@ -33,16 +34,13 @@ def current(root: Path = ROOT) -> tuple[str, str]:
 
 
 def text_files(root: Path = ROOT) -> list[Path]:
-    """Committed and new files that may hold the address; ignored ones are left alone."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\n")
-    files = [root / name for name in listed if name]
-    return [file for file in files if file.suffix in TEXT and file.is_file()]
+    """The project's own text files that may hold the address, wherever they lie."""
+    found = []
+    for folder, inner, names in os.walk(root):
+        hidden = [name for name in inner if name.startswith(".") and name != ".github"]
+        inner[:] = sorted(set(inner) - set(hidden) - NOT_OURS)
+        found += [Path(folder) / name for name in sorted(names) if Path(name).suffix in TEXT]
+    return found
 
 
 def rewrite(root: Path, owner: str, name: str) -> list[Path]:

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import re
 import shutil
-import subprocess
 import tomllib
 
 import pytest
@@ -48,7 +47,6 @@ def test_one_command_rewrites_them_all(tmp_path):
         target = copy / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    subprocess.run(["git", "init", "-q", str(copy)], check=True)
     old = "/".join(set_repository.current(copy))
     changed = set_repository.rewrite(copy, "ada-lovelace", "engine.notes")
     assert {"_config.yml", "README.md", "pyproject.toml"} <= {p.name for p in changed}
