@@ -1,5 +1,4 @@
-"""Tokenizers, written from scratch: byte-level BPE, WordPiece and Unigram, and the chat template.
-"""
+"""Tokenizers written from scratch: byte-level BPE, WordPiece, Unigram, and the chat template."""
 
 import os
 
@@ -7,6 +6,7 @@ from . import files
 from .base import Tokenizer
 from .bpe import BPE, count_pieces, merge_steps
 from .bpe_trainer import MergeStep
+from .chat import encode_chat, render
 from .patterns import GPT2_PATTERN, GPT4_PATTERN, SPECIAL_TOKENS, WORLD_PATTERN
 from .unigram import Unigram
 from .wordpiece import WordPiece
@@ -22,8 +22,10 @@ __all__ = [
     "Unigram",
     "WordPiece",
     "count_pieces",
+    "encode_chat",
     "load",
     "merge_steps",
+    "render",
 ]
 
 

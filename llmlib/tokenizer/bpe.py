@@ -7,11 +7,12 @@ from typing import Self
 
 from . import files
 from .alphabet import BYTE_ORDER, CHAR_TO_BYTE, to_stand_in
-from .base import AddedToken, Tokenizer, as_ids, as_texts, check_special_tokens, split_out
+from .base import AddedToken, Tokenizer
 from .bpe_merge import merge_long, merge_short
 from .bpe_trainer import MergeStep, iter_merges
 from .patterns import GPT2_PATTERN
 from .pretokenize import compile_pieces, split_spec
+from .texts import as_ids, as_texts, check_special_tokens, split_out
 
 LONG_PIECE = 256  # bytes; above it the merging that is linear in memory moves pays off
 

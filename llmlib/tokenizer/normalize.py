@@ -1,7 +1,8 @@
 """Normalizers: changes to the text before it is cut, as a `tokenizer.json` may name them.
 
 Tokenizers trained here have none: what is normalized away cannot be decoded. Files of other
-models do.
+models do. Characters younger than the Unicode tables inside `tokenizers` (for BERT's steps about
+version 8) may be treated differently from there.
 """
 
 import unicodedata
@@ -72,7 +73,7 @@ def _bert(spec: dict) -> Normalizer:
     """BERT's: clean, put spaces around Chinese characters, strip accents, lowercase."""
     steps: list[Normalizer] = []
     if spec.get("clean_text", True):
-        steps.append(_drop(r"[\0\ufffd]|(?![\t\n\r])\p{C}"))
+        steps.append(_drop(r"[\0\ufffd]|(?![\t\n\r])[\p{Cc}\p{Cf}\p{Co}]"))
         steps.append(lambda text: regex.sub(r"\s", " ", text))
     if spec.get("handle_chinese_chars", True):
         steps.append(lambda text: regex.sub(_CJK, r" \g<0> ", text))

@@ -34,8 +34,7 @@ def split_spec(pattern: str) -> dict:
 
 
 def keep_spec(pattern: str) -> dict:
-    """A pre-tokenizer whose pieces are the matches of `pattern`; the rest of the text is dropped.
-    """
+    """A pre-tokenizer whose pieces are the matches of `pattern`; other text is dropped."""
     if pattern == BERT_PATTERN:
         return {"type": "BertPreTokenizer"}
     return split_spec(pattern) | {"behavior": "Removed", "invert": True}
@@ -182,7 +181,7 @@ def _behave(pattern: str, behavior: str, invert: bool = False) -> Stage:
             elif (
                 (behavior == "MergedWithPrevious" and delimiter and before is False)
                 or (behavior == "MergedWithNext" and before is True and not delimiter)
-                or (behavior == "Contiguous" and delimiter and before is True)
+                or (behavior == "Contiguous" and delimiter == before)
             ):
                 result[-1] += part
             else:

@@ -9,16 +9,9 @@ from itertools import chain, pairwise
 from typing import Self
 
 from . import files
-from .base import (
-    AddedToken,
-    Tokenizer,
-    as_ids,
-    as_texts,
-    check_special_tokens,
-    split_out,
-    valid_text,
-)
+from .base import AddedToken, Tokenizer
 from .pretokenize import METASPACE, compile_pieces, split_spec
+from .texts import as_ids, as_texts, check_special_tokens, split_out, valid_text
 from .unigram_trainer import learn_log_probs
 
 UNK_PENALTY = 10.0  # an unknown character is this much less likely (in nats) than the rarest piece

@@ -78,8 +78,7 @@ def _usable_words(word_counts: Mapping[str, int], alphabet: set[str]) -> Counter
 def _seed_pieces(
     words: Mapping[str, int], n_seeds: int, max_length: int, forbidden: set[str]
 ) -> dict[str, int]:
-    """Return the substrings of two characters or more that cover the most text, with their counts.
-    """
+    """Return the substrings of two or more characters that cover most text, and their counts."""
     counts: Counter[str] = Counter()
     for word, count in words.items():
         for start in range(len(word) - 1):
@@ -190,8 +189,7 @@ class _Lattice:
 
 
 def _groups(depth: np.ndarray, node: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For each depth, in order: its edges sorted by node, where each node's begin, and the nodes.
-    """
+    """For each depth, in order: its edges sorted by node, where each node's begin, the nodes."""
     order = np.lexsort((node, depth))
     cuts = np.flatnonzero(np.diff(depth[order])) + 1
     groups = []

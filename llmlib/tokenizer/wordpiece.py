@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 from . import files
-from .base import AddedToken, Tokenizer, as_ids, as_texts, check_special_tokens, split_out
+from .base import AddedToken, Tokenizer
 from .pretokenize import BERT_PATTERN, compile_pieces, keep_spec
+from .texts import as_ids, as_texts, check_special_tokens, split_out
 from .wordpiece_trainer import learn_pieces
 
 CONTINUES = "##"
