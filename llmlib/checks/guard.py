@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 import traceback
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -158,19 +159,15 @@ def time_limit(seconds):
 
 
 def is_stub_error(error):
-    """Whether this is the stub's `raise NotImplementedError`, and not one that torch raised for its
-    own reasons.
-    """
+    """Whether this is the stub's `raise NotImplementedError`, and not one from inside a library."""
     if not isinstance(error, NotImplementedError):
         return False
     frames = traceback.extract_tb(error.__traceback__)
-    return "torch" not in frames[-1].filename.replace("\\", "/").split("/")
+    return {"torch", "llmlib"}.isdisjoint(Path(frames[-1].filename).parts)
 
 
 def explain(error, attempts):
-    """One or two lines for an error that the checker did not foresee: whose it is, what it says,
-    where.
-    """
+    """An error that the checker did not foresee, in words: whose it is, what it says, where."""
     what = f"{type(error).__name__}: {error}".rstrip(": \n")
     files = {a.__code__.co_filename for a in attempts if inspect.isfunction(a)}
     files |= {m.__code__.co_filename for a in attempts if inspect.isclass(a) for m in _methods(a)}
