@@ -1,7 +1,8 @@
-"""A small fictional world that writes the course's data, with an exact probability for each text."""
+"""A small fictional world that writes the course's data, each text with its exact probability."""
 
 from .entities import Entities, Fact, Person
-from .grammar import Draw, Grammar, Measure, Note, Placed, Pool, Rule, rule, zipf
+from .grammar import Grammar, Measure
+from .rules import Draw, Note, Placed, Pool, Rule, rule, zipf
 from .world import Document, World
 
 __all__ = [

@@ -1,9 +1,9 @@
-"""Families that test knowledge in the open: statements marked right or wrong, questions, paraphrases."""
+"""Families about knowledge: statements marked right or wrong, questions, paraphrases."""
 
 from __future__ import annotations
 
 from .entries import Facts, fact_note
-from .grammar import Note, rule
+from .rules import Note, rule
 from .templates import PRONOUNS, QUESTIONS, SENTENCES, capital, possessive, say, with_article
 
 KINDS = (("person", 8.0), ("city", 0.6), ("company", 0.8), ("product", 0.6))

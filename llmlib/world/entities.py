@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import names
+from .rules import zipf
 
 PERSON_RELATIONS = ("lives_in", "works_at", "job", "born_year", "eats", "pet", "friend")
 CITY_RELATIONS = ("region", "founded", "landmark")
@@ -17,7 +18,8 @@ RELATIONS = PERSON_RELATIONS + CITY_RELATIONS + COMPANY_RELATIONS + PRODUCT_RELA
 TIER_SIZES = {"head": 80, "torso": 120, "tail": 60, "dark": 60}
 TYPICAL_JOB = 0.8
 # A torso person is this much rarer than Zipf's law alone would have it.
-TORSO_FACTOR = 0.22
+TORSO_FACTOR = 0.17
+PEOPLE_OFFSET = 10.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Entities:
         ]
 
     def kind(self, subject: str) -> str:
-        """``"person"``, ``"city"``, ``"company"`` or ``"product"``. Raises ``KeyError`` otherwise."""
+        """``"person"``, ``"city"``, ``"company"`` or ``"product"``; ``KeyError`` if unknown."""
         for kind, members in (
             ("person", self.person),
             ("city", self.cities),
@@ -91,9 +93,12 @@ class Entities:
         raise KeyError(f"{subject!r} is nobody and nothing in this world")
 
     def exposure(self, exponent: float) -> list[float]:
-        """Weights of the known people by rank: Zipf's law, torso people rarer by a constant factor."""
+        """Weights of the known people by rank: Zipf's law, torso people rarer by a factor."""
         return [
-            p.rank**-exponent * (TORSO_FACTOR if p.tier == "torso" else 1.0) for p in self.known
+            weight * (TORSO_FACTOR if person.tier == "torso" else 1.0)
+            for person, weight in zip(
+                self.known, zipf(len(self.known), exponent, PEOPLE_OFFSET), strict=True
+            )
         ]
 
     def _place_things(self, rng: random.Random) -> None:

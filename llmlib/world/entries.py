@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .entities import Entities
-from .grammar import Draw, Note, Pool, rule, zipf
+from .rules import Draw, Note, Pool, rule, zipf
 from .templates import RELATIONS_OF, SENTENCES, TRAINED, say, with_article
 
 
@@ -34,13 +34,13 @@ class Facts:
         return person.gender if person else self.entities.kind(subject)
 
     def relations(self, subject: str) -> list[tuple[float, str]]:
-        """The relations of the subject with weights: people are asked about their home before their pet."""
+        """The relations of the subject, each with a weight: homes are asked for before pets."""
         relations = RELATIONS_OF[self.entities.kind(subject)]
         return list(zip(zipf(len(relations), self.exponent / 2), relations, strict=True))
 
     @rule
     def subject(self, kind: str, then):
-        """Choose a subject of ``kind`` by its exposure and go on with the rule ``then(subject)``."""
+        """Choose a subject of ``kind`` by its exposure; go on with the rule ``then(subject)``."""
         return Draw(self.subjects[kind], lambda subject: (then(subject),), alike=False)
 
     @rule
@@ -82,9 +82,19 @@ class Entry(Facts):
     # Chance that an entry goes on after this many facts.
     GOES_ON = (0, 1.0, 0.9, 0.85, 0.75, 0.6, 0.4)
 
+    def __init__(
+        self,
+        entities: Entities,
+        exponent: float,
+        people: int | None = None,
+        kinds: tuple[tuple[str, float], ...] = KINDS,
+    ) -> None:
+        super().__init__(entities, exponent, people)
+        self.kinds = kinds
+
     @rule
     def document(self):
-        return [(w, self.subject(kind, self.entry)) for kind, w in self.KINDS]
+        return [(w, self.subject(kind, self.entry)) for kind, w in self.kinds]
 
     @rule
     def entry(self, subject: str):

@@ -1,11 +1,11 @@
 """A probabilistic grammar written once and read three ways: sample, parse, measure.
 
-A *rule instance* is a name with arguments, ``Rule(expand, args)``. Its ``expand(*args)`` returns the
-finite list of things it may become: ``(weight, part, part, ...)``, where a part is a literal string,
-another rule instance, or a ``Note`` (an annotation that writes nothing). What a document must
-remember (who holds the lantern, which facts were told, the running sum) travels in the arguments,
-so the grammar stays context-free while the text does not look it. It is an attribute grammar,
-expanded lazily: only instances that are met are ever built.
+A *rule instance* is a name with arguments, ``Rule(expand, args)``. Its ``expand(*args)`` returns
+the finite list of things it may become: ``(weight, part, part, ...)``, where a part is a literal
+string, another rule instance, or a ``Note`` (an annotation that writes nothing). What a document
+must remember (who holds the lantern, which facts were told, the running sum) travels in the
+arguments, so the grammar stays context-free while the text does not look it. It is an attribute
+grammar, expanded lazily: only instances that are met are ever built.
 
 Three interpreters read the same rules:
 
@@ -20,125 +20,19 @@ check this on samples: the log-probability of the derivation is the one the pars
 from __future__ import annotations
 
 import bisect
-import functools
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .rules import Draw, Note, Placed, Pool, Rule
 
 _MAX_CACHED = 40_000
 _PAST_THE_END = -1
 
 
-class Rule(NamedTuple):
-    """A rule with its arguments: ``expand(*args)`` lists what it may become."""
-
-    expand: Callable
-    args: tuple
-
-
-class Note(NamedTuple):
-    """An annotation inside a text: it writes nothing and has no influence on any probability."""
-
-    key: str
-    value: object
-
-
-class Placed(NamedTuple):
-    """A note as found in a sampled text: ``offset`` is the character position where it stands."""
-
-    offset: int
-    key: str
-    value: object
-
-
-def rule(method: Callable) -> Callable:
-    """Turn a method that returns options into one that returns a ``Rule`` (nothing is expanded yet)."""
-
-    @functools.wraps(method)
-    def instance(self, *args) -> Rule:
-        return Rule(method.__get__(self), args)
-
-    return instance
-
-
-def zipf(n: int, exponent: float) -> list[float]:
-    """Weights ``1, 2^-s, ..., n^-s`` of Zipf's law with exponent ``s`` (not normalised)."""
-    return [rank**-exponent for rank in range(1, n + 1)]
-
-
-class Pool:
-    """Strings of one kind (or equally long tuples of strings) with weights, for ``Draw``.
-
-    While measuring, private-use characters stand for "any member"; each counts as the mean length
-    in bytes of the strings it stands for.
-    """
-
-    _next = itertools.count(0xE000)
-    mean_bytes: ClassVar[dict[str, float]] = {}
-
-    def __init__(self, values: Sequence, weights: Iterable[float] | None = None) -> None:
-        self.values = tuple(values)
-        raw = list(weights) if weights is not None else [1.0] * len(self.values)
-        if len(raw) != len(self.values) or not self.values or min(raw) <= 0:
-            raise ValueError("a Pool needs one positive weight for each of its values")
-        total = math.fsum(raw)
-        self.weights = tuple(w / total for w in raw)
-        self.uniform = len(set(raw)) == 1
-        self._stand_ins: list = []
-
-    def stand_in(self, number: int):
-        """The representative of the ``number``-th member drawn (different draws, different ones)."""
-        while len(self._stand_ins) <= number:
-            if isinstance(self.values[0], str):
-                self._stand_ins.append(self._new(self.values))
-            else:
-                columns = zip(*self.values, strict=True)
-                self._stand_ins.append(tuple(self._new(column) for column in columns))
-        return self._stand_ins[number]
-
-    def _new(self, column: Sequence[str]) -> str:
-        char = chr(next(Pool._next))
-        Pool.mean_bytes[char] = math.fsum(
-            w * len(v.encode()) for w, v in zip(self.weights, column, strict=True)
-        )
-        return char
-
-
-class Draw:
-    """Options that differ only in a name: ``make(value)`` gives the parts, for values of ``pool``.
-
-    The grammar promises that what follows writes the value at least once (perhaps with a capital) and
-    otherwise treats it as opaque (copies it, compares it, never looks inside), so one representative is enough to measure
-    all of them. That keeps the exact entropy of a story with forty possible heroes cheap.
-
-    With ``alike=False`` only the first promise is made (the parser profits: a value that the text
-    never writes was not drawn) and every option is measured. ``used`` are earlier draws that may not
-    come again; it needs a uniform pool, for then every draw
-    without replacement is, seen alone, uniform over the whole pool.
-    """
-
-    def __init__(self, pool: Pool, make: Callable, used: tuple = (), *, alike: bool = True) -> None:
-        if used and not pool.uniform:
-            raise ValueError("drawing without replacement needs a pool of equal weights")
-        self.pool, self.make, self.used, self.alike = pool, make, used, alike
-
-    def options(self) -> list[tuple]:
-        """Every option, as a rule would list them."""
-        pairs = zip(self.pool.weights, self.pool.values, strict=True)
-        return [(w, *self.make(v)) for w, v in pairs if v not in self.used]
-
-    def representative(self) -> tuple[float, tuple]:
-        """Entropy of the choice in nats, and the parts of a stand-in for all options."""
-        if self.pool.uniform:
-            nats = math.log(len(self.pool.values) - len(self.used))
-        else:
-            nats = -math.fsum(w * math.log(w) for w in self.pool.weights)
-        return nats, self.make(self.pool.stand_in(len(self.used)))
-
-
-class _Options:
+class Options:
     """Normalised options of one rule instance, as the sampler and the parser look them up."""
 
     __slots__ = ("_bare", "_by_first", "cumulative", "log_probs", "parts")
@@ -183,7 +77,7 @@ class _Options:
         self._bare = [row for f, row in rows if f is None]
 
 
-class _Drawn:
+class Drawn:
     """The options of a ``Draw``, built one by one as they are needed."""
 
     __slots__ = ("built", "listed", "log_total")
@@ -208,7 +102,7 @@ class _Drawn:
                 return self._option(pool.weights[i], pool.values[i])
 
     def fitting(self, text: str, start: int, prefix: bool) -> list:
-        """As in ``_Options``; a value that the rest of the text never writes cannot have been drawn."""
+        """As in ``Options``; a value that the rest of the text never writes was not drawn."""
         pool, used = self.listed.pool, self.listed.used
         rows = []
         for weight, value in zip(pool.weights, pool.values, strict=True):
@@ -243,15 +137,15 @@ class Grammar:
     """The three interpreters, with their caches. Stateless apart from those."""
 
     def __init__(self) -> None:
-        self._expanded: dict[Rule, _Options] = {}
+        self._expanded: dict[Rule, Options] = {}
         self._measured: dict[Rule, Measure] = {}
 
     # ---------------------------------------------------------------- expansion
-    def _options(self, instance: Rule) -> _Options:
+    def _options(self, instance: Rule) -> Options:
         found = self._expanded.get(instance)
         if found is None:
             listed = instance.expand(*instance.args)
-            found = _Drawn(listed) if isinstance(listed, Draw) else _Options(listed)
+            found = Drawn(listed) if isinstance(listed, Draw) else Options(listed)
             if len(self._expanded) >= _MAX_CACHED:
                 self._expanded.clear()
             self._expanded[instance] = found
@@ -280,7 +174,7 @@ class Grammar:
 
     # ---------------------------------------------------------------- parsing
     def log_prob(self, root: Rule, text: str) -> float:
-        """Exact log-probability of ``text`` in nats, over all its derivations; ``-inf`` if it has none."""
+        """Exact log-probability of ``text`` in nats, over all derivations; ``-inf`` without any."""
         return _Parser(self, text, prefix=False).inside(root, 0).get(len(text), -math.inf)
 
     def log_prob_prefix(self, root: Rule, text: str) -> float:
@@ -325,7 +219,7 @@ class Grammar:
 
 
 class _Parser:
-    """The inside algorithm over one text: where may an instance end if it starts here, and how likely?
+    """The inside algorithm over one text: where may an instance end that starts here?
 
     ``inside(instance, start)`` maps each possible end to a log-probability. In ``prefix`` mode the
     text may stop anywhere: the mass of derivations that run past its end is kept under one key.

@@ -1,14 +1,15 @@
 """Ostrin, a small invented language with a regular grammar, and sentences translated both ways.
 
-The verb comes last, an adjective follows its noun, "the" is not said. Many are marked by ``-ri``, the
-one acted upon by ``-n``, the past by ``-ta``: "The old baker saw the dogs." is *Kol um mifrin velta.*
+The verb comes last, an adjective follows its noun, "the" is not said. Many are marked by ``-ri``,
+the one acted upon by ``-n``, the past by ``-ta``: "The old baker saw the dogs." is *Kol um mifrin
+velta.*
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from .grammar import Draw, Pool, rule
+from .rules import Draw, Pool, rule
 
 # English for one, English for many, Ostrin.
 NOUNS = (
@@ -18,13 +19,14 @@ NOUNS = (
     ("king", "kings", "rog"),
 )  # fmt: skip
 ADJECTIVES = (
-    ("old", "um"), ("small", "pib"), ("red", "gar"), ("happy", "lil"), ("tall", "tor"), ("white", "fen"),
+    ("old", "um"), ("small", "pib"), ("red", "gar"), ("happy", "lil"), ("tall", "tor"),
+    ("white", "fen"),
 )  # fmt: skip
-# English present for one, for many, past, Ostrin. Uncapitalised Ostrin for all.
+# English present for one, for many, past, Ostrin.
 VERBS = (
-    ("sees", "see", "saw", "vel"), ("finds", "find", "found", "nok"), ("hears", "hear", "heard", "eshi"),
-    ("loves", "love", "loved", "ama"), ("follows", "follow", "followed", "tri"),
-    ("draws", "draw", "drew", "puk"),
+    ("sees", "see", "saw", "vel"), ("finds", "find", "found", "nok"),
+    ("hears", "hear", "heard", "eshi"), ("loves", "love", "loved", "ama"),
+    ("follows", "follow", "followed", "tri"), ("draws", "draw", "drew", "puk"),
 )  # fmt: skip
 
 

@@ -1,15 +1,16 @@
 """In-context lists: nothing but the text above tells what comes next, and how surely.
 
-Both families draw a hidden table (which colour goes with which name, which label with which kind of
-thing) only when it is first needed, uniformly among what is still free. That is the same as drawing
-the table first, but every choice leaves its trace in the text: the predictive distribution of each
-line *is* the Bayes posterior, and the family's entropy is the loss of the perfect in-context learner.
+Both families draw a hidden table (which colour goes with which name, which label with which kind
+of thing) only when it is first needed, uniformly among what is still free. That is the same as
+drawing the table first, but every choice leaves its trace in the text: the predictive
+distribution of each line *is* the Bayes posterior, and the family's entropy is the loss of the
+perfect in-context learner.
 """
 
 from __future__ import annotations
 
 from . import names
-from .grammar import Draw, Note, Pool, rule
+from .rules import Draw, Note, Pool, rule
 
 SEPARATORS = (": ", " -> ", " = ")
 KINDS = {
@@ -44,9 +45,11 @@ class KeyValue:
             return [(1.0, "")]
         return [
             (0.5 if seen else 1.0, self.new(sep, left, seen)),
-            *((0.5 / len(seen), f"{key}{sep}", Note("recall", value), value, self.end(sep, left, seen))
-              for key, value in seen),
-        ]  # fmt: skip
+            *(
+                (0.5 / len(seen), f"{k}{sep}", Note("recall", v), v, self.end(sep, left, seen))
+                for k, v in seen
+            ),
+        ]
 
     @rule
     def new(self, sep: str, left: int, seen: tuple):
@@ -63,7 +66,7 @@ class KeyValue:
 
 
 class Labels:
-    """Words of two or three kinds with one label a kind; which label goes with which kind is new each time."""
+    """Words of three kinds with one label a kind; which label goes with which is new each time."""
 
     LINES = (8, 12)
 
@@ -89,9 +92,8 @@ class Labels:
 
     @rule
     def word(self, sep: str, left: int, labels: tuple, table: tuple, kind: str):
-        return Draw(
-            self.words[kind], lambda word: (f"{word}{sep}", self.label(sep, left, labels, table, kind))
-        )  # fmt: skip
+        follow = self.label(sep, left, labels, table, kind)
+        return Draw(self.words[kind], lambda word: (f"{word}{sep}", follow))
 
     @rule
     def label(self, sep: str, left: int, labels: tuple, table: tuple, kind: str):

@@ -1,91 +1,25 @@
 """The words of the world: invented names, and the plain English nouns its people live among."""
 
-GIRLS = [
-    "Avelie",
-    "Brinna",
-    "Cosmy",
-    "Delphy",
-    "Elowin",
-    "Fayle",
-    "Gisly",
-    "Hettany",
-    "Idony",
-    "Jessamy",
-    "Kerris",
-    "Lunet",
-    "Marpel",
-    "Nessary",
-    "Orlath",
-    "Pippany",
-    "Rosmer",
-    "Sorrelyn",
-    "Tamsel",
-    "Wenny",
-]
-BOYS = [
-    "Aldwen",
-    "Bramwick",
-    "Corwick",
-    "Dunstall",
-    "Edrick",
-    "Fenwin",
-    "Garrow",
-    "Hobley",
-    "Ivorin",
-    "Jorrick",
-    "Kestrin",
-    "Lormund",
-    "Mardo",
-    "Norvin",
-    "Oswill",
-    "Pellam",
-    "Rufford",
-    "Tobrin",
-    "Umber",
-    "Wistan",
-]
-LAST_NAMES = [
-    "Amberford",
-    "Birchwater",
-    "Bramblefield",
-    "Candlewood",
-    "Cloverby",
-    "Dewhollow",
-    "Driftmere",
-    "Elderstone",
-    "Emberley",
-    "Fallowmere",
-    "Foxmantle",
-    "Gladbrook",
-    "Goosewing",
-    "Hazelgate",
-    "Honeycote",
-    "Inkpenny",
-    "Kettleby",
-    "Lanternby",
-    "Larkspire",
-    "Meadowell",
-    "Mossgrave",
-    "Nettlebank",
-    "Northgarth",
-    "Oakenshaw",
-    "Owlsworth",
-    "Pebblecroft",
-    "Plumtree",
-    "Quillfeather",
-    "Ravensedge",
-    "Rushmere",
-    "Saltmarsh",
-    "Silverlea",
-    "Tallowby",
-    "Thistledown",
-    "Underbough",
-    "Vinebrook",
-    "Willowby",
-    "Windlemoor",
-    "Yarrowdale",
-    "Yewbank",
-]
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+GIRLS = _words(
+    "Avelie Brinna Cosmy Delphy Elowin Fayle Gisly Hettany Idony Jessamy Kerris Lunet "
+    "Marpel Nessary Orlath Pippany Rosmer Sorrelyn Tamsel Wenny"
+)
+BOYS = _words(
+    "Aldwen Bramwick Corwick Dunstall Edrick Fenwin Garrow Hobley Ivorin Jorrick Kestrin "
+    "Lormund Mardo Norvin Oswill Pellam Rufford Tobrin Umber Wistan"
+)
+LAST_NAMES = _words(
+    "Amberford Birchwater Bramblefield Candlewood Cloverby Dewhollow Driftmere Elderstone "
+    "Emberley Fallowmere Foxmantle Gladbrook Goosewing Hazelgate Honeycote Inkpenny "
+    "Kettleby Lanternby Larkspire Meadowell Mossgrave Nettlebank Northgarth Oakenshaw "
+    "Owlsworth Pebblecroft Plumtree Quillfeather Ravensedge Rushmere Saltmarsh Silverlea "
+    "Tallowby Thistledown Underbough Vinebrook Willowby Windlemoor Yarrowdale Yewbank"
+)
 
 REGIONS = (
     "the Amber Coast",
@@ -206,7 +140,7 @@ PRODUCTS = (
     "copper kettles",
     "cotton shirts",
     "butter churns",
-    "rain coats",
+    "felt boots",
     "writing pens",
     "folk fiddles",
     "flint lighters",
@@ -306,39 +240,10 @@ PETS = (
     "donkey",
 )
 # Things that people in stories carry about. All start with a consonant sound: "a lantern".
-THINGS = [
-    "lantern",
-    "key",
-    "basket",
-    "letter",
-    "hammer",
-    "blanket",
-    "kettle",
-    "drum",
-    "ladder",
-    "mirror",
-    "bottle",
-    "candle",
-    "shovel",
-    "whistle",
-    "teapot",
-    "parcel",
-]
-TREASURES = [
-    "coin",
-    "ring",
-    "ribbon",
-    "map",
-    "feather",
-    "shell",
-    "book",
-    "jar",
-    "scarf",
-    "flute",
-    "purse",
-    "bell",
-    "mug",
-    "spoon",
-    "brush",
-    "hat",
-]
+THINGS = _words(
+    "lantern key basket letter hammer blanket kettle drum ladder mirror bottle candle "
+    "shovel whistle teapot parcel"
+)
+TREASURES = _words(
+    "coin ring ribbon map feather shell book jar scarf flute purse bell mug spoon brush hat"
+)

@@ -1,15 +1,15 @@
 """Small programs in a tiny language, each followed by what it prints; and the interpreter.
 
 The language has assignments ``name = expression``, ``print expression`` and ``repeat n: print
-expression``; an expression is a number, a name, a quoted word, or two of these joined by ``+``, ``-``
-or ``*``. A program of the corpus is followed by a line ``Output:`` and the printed lines.
+expression``; an expression is a number, a name, a quoted word, or two of these joined by ``+``,
+``-`` or ``*``. A program of the corpus is followed by a line ``Output:`` and the printed lines.
 """
 
 from __future__ import annotations
 
 import re
 
-from .grammar import Note, rule
+from .rules import Note, rule
 
 NAMES = ("a", "b", "c")
 WORDS = ("tap", "moo", "ding", "hum")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from . import names
 from .entities import Entities
-from .grammar import Draw, Note, Pool, rule, zipf
+from .rules import Draw, Note, Pool, rule, zipf
 
 NOUNS = ("kite", "drum", "scarf", "boat", "hat", "chair", "cup", "coat", "bag", "lamp")
-VERBS = (("has", "have"), ("wants", "want"), ("sold", "sell"), ("found", "find"))
 
 
 class Passage:
@@ -26,7 +25,7 @@ class Passage:
     def person(self, rows: tuple, left: int):
         """Each row is (person, town, colour, thing)."""
         if left == 0:
-            return [(1.0, self.asks(rows, 0))]
+            return [(1.0, self.asks(rows, ()))]
         used = tuple(row[0] for row in rows)
         space = " " if rows else ""
         return Draw(
@@ -38,16 +37,21 @@ class Passage:
         used = tuple(row[1] for row in rows)
         return Draw(
             self.cities,
-            lambda city: (f"came from {city} ", self.colour(rows, left, who, city)),
+            lambda city: (f"came from {city} ", self.brought(rows, left, who, city)),
             used,
         )
+
+    @rule
+    def brought(self, rows: tuple, left: int, who: str, city: str):
+        follow = self.colour(rows, left, who, city)
+        return [(0.6, "with a ", follow), (0.4, "and brought a ", follow)]
 
     @rule
     def colour(self, rows: tuple, left: int, who: str, city: str):
         used = tuple(row[2] for row in rows)
         return Draw(
             self.colours,
-            lambda colour: (f"with a {colour} ", self.thing(rows, left, who, city, colour)),
+            lambda colour: (f"{colour} ", self.thing(rows, left, who, city, colour)),
             used,
         )
 
@@ -61,28 +65,29 @@ class Passage:
         )
 
     @rule
-    def asks(self, rows: tuple, asked: int):
+    def asks(self, rows: tuple, asked: tuple):
+        """Ask something that was not asked before (``asked`` holds the questions so far)."""
         options = []
         for who, city, colour, thing in rows:
             for w, ask, answer in (
                 (1.0, f"Who had the {thing}?", f"{who}."),
                 (1.0, f"Who came from {city}?", f"{who}."),
                 (1.0, f"Where did {who} come from?", f"From {city}."),
-                (1.0, f"Which colour was the {thing}?", f"It was {colour}."),
+                (1.0, f"What colour was the {thing}?", f"It was {colour}."),
                 (0.7, f"Where did the {colour} {thing} come from?", f"From {city}."),
             ):
-                head = f"\nQuestion: {ask}\nAnswer: "
-                options.append(
-                    (w, head, Note("answer", answer), answer, self.more(rows, asked + 1))
-                )
+                if ask not in asked:
+                    more = self.more(rows, (*asked, ask))
+                    head = f"\nQuestion: {ask}\nAnswer: "
+                    options.append((w, head, Note("answer", answer), answer, more))
         return options
 
     @rule
-    def more(self, rows: tuple, asked: int):
-        return [(1.0, "")] if asked == 3 else [(0.5, ""), (0.5, self.asks(rows, asked))]
+    def more(self, rows: tuple, asked: tuple):
+        return [(1.0, "")] if len(asked) == 3 else [(0.5, ""), (0.5, self.asks(rows, asked))]
 
 
-def _strangers(entities: Entities, firsts: list[str]) -> list[str]:
+def _strangers(entities: Entities, firsts: tuple[str, ...]) -> list[str]:
     everyone = (f"{first} {last}" for first in firsts for last in names.LAST_NAMES)
     return [name for name in everyone if name not in entities.person]
 
@@ -90,7 +95,8 @@ def _strangers(entities: Entities, firsts: list[str]) -> list[str]:
 class Names:
     """A sentence, then the list of the people and of the towns that it names.
 
-    The people are passers-by who bear no fact, so that nothing is said of tail and dark people here.
+    The people are passers-by who bear no fact, so that nothing is said of tail and dark people
+    here.
     """
 
     SENTENCES = (
@@ -207,7 +213,7 @@ class Summary:
         """Details in a fixed order, some left out; then the end and the summary."""
         options = [
             (w, f"{detail} ", self.details(summary, i, said + 1))
-            for i, (w, detail) in enumerate(zip(zipf(6, 0.0), self.DETAILS, strict=True))
+            for i, (w, detail) in enumerate(zip([1.0] * 6, self.DETAILS, strict=True))
             if i > before and said < 3
         ]
         if said:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import names
-from .grammar import Draw, Note, Pool, rule, zipf
+from .rules import Draw, Note, Pool, rule, zipf
 
 SETTINGS = (
     ("kitchen", "garden", "cellar", "attic"),
@@ -26,12 +26,13 @@ HERO, FRIEND = 0, 1
 class Story:
     """Two people and one or two things in a setting of four places.
 
-    The state is ``(places, where)``: ``places`` holds the place (0-3) of the hero and of the friend,
-    ``where`` says for each thing a place (0-3) or the person who carries it (4 hero, 5 friend). Each
-    sentence carries a note ``"state"``; the story ends with a question that the state answers.
+    The state is ``(places, where)``: ``places`` holds the place (0-3) of the hero and of the
+    friend, ``where`` says for each thing a place (0-3) or the person who carries it (4 hero, 5
+    friend). Each sentence carries a note ``"state"``; the story ends with a question that the
+    state answers.
     """
 
-    LENGTHS = {3: 1.0, 4: 2.0, 5: 2.0, 6: 1.0}
+    LENGTHS = ((3, 1.0), (4, 2.0), (5, 2.0), (6, 1.0))
 
     def __init__(self, exponent: float, things: int = 2) -> None:
         self.girls = Pool(names.GIRLS, zipf(20, exponent))
@@ -95,9 +96,7 @@ class Story:
         """Put the first thing somewhere, then perhaps a second one, then let the story run."""
         if len(things) < self.max_things and len(things) < 1:
             return [(1.0, self.thing(places, cast, at, things, where))]
-        run = [
-            (w, self.event(places, cast, things, at, where, n, -1)) for n, w in self.LENGTHS.items()
-        ]
+        run = [(w, self.event(places, cast, things, at, where, n, -1)) for n, w in self.LENGTHS]
         if len(things) < self.max_things:
             run = [(w / 12, p) for w, p in run] + [
                 (0.5, self.thing(places, cast, at, things, where))
@@ -108,13 +107,21 @@ class Story:
     def thing(self, places: tuple, cast: tuple, at: tuple, things: tuple, where: tuple):
         pool = self.pools[len(things)]
         return Draw(
-            pool, lambda name: (f"A {name} lay in the ", self.thing_place(places, cast, at, (*things, name), where))
-        )  # fmt: skip
+            pool,
+            lambda name: (
+                f"A {name} lay ",
+                self.thing_place(places, cast, at, (*things, name), where),
+            ),
+        )
 
     @rule
     def thing_place(self, places: tuple, cast: tuple, at: tuple, things: tuple, where: tuple):
         return [
-            (w, f"{places[i]}. ", self.things(places, cast, at, things, (*where, i)))
+            (
+                w,
+                "there too. " if i in where else f"in the {places[i]}. ",
+                self.things(places, cast, at, things, (*where, i)),
+            )
             for i, w in enumerate(zipf(4, self.exponent))
         ]
 
@@ -126,7 +133,9 @@ class Story:
             return [(1.0, state, self.question(places, cast, things, at, where))]
         options = []
         for actor in (HERO, FRIEND):
-            for weight, words, at2, where2 in self._acts(places, cast, things, at, where, actor):
+            for weight, words, at2, where2 in self._acts(
+                places, cast, things, at, where, actor, last
+            ):
                 after = self.event(places, cast, things, at2, where2, left - 1, actor)
                 if actor != last:
                     options.append((weight, f"{cast[actor]} {words}. ", state, after))
@@ -143,7 +152,7 @@ class Story:
     def _pronoun(cast: tuple, actor: int) -> str:
         return "she" if (cast[2] == "f") == (actor == HERO) else "he"
 
-    def _acts(self, places, cast, things, at, where, actor):
+    def _acts(self, places, cast, things, at, where, actor, last):
         """What ``actor`` may do now: ``(weight, words, places after, things after)``."""
         here, other = at[actor], 1 - actor
         for i, w in enumerate(zipf(4, self.exponent)):
@@ -158,8 +167,9 @@ class Story:
                     yield 2.0 * share, f"{verb} the {thing}", at, taken
             elif where[k] == 4 + actor:
                 dropped = _set(where, k, here)
+                spot = "there" if actor == last else f"in the {places[here]}"
                 for share, verb in ((0.7, "put down"), (0.3, "left")):
-                    yield 0.4 * share, f"{verb} the {thing} there", at, dropped
+                    yield 0.4 * share, f"{verb} the {thing} {spot}", at, dropped
                 if at[other] == here:
                     given = _set(where, k, 4 + other)
                     yield 2.0, f"gave the {thing} to {cast[other]}", at, given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import names
-from .grammar import Draw, Note, Pool, rule, zipf
+from .rules import Draw, Note, Pool, rule, zipf
 
 FIRST = range(2, 21)
 OPERANDS = range(2, 10)
@@ -109,5 +109,8 @@ class WordSum:
              self.then(cast, result, (*terms, (sign, b, result)), left - 1))
             for sign, b, result in steps_from(total)
             if not held_out(total, sign, b)
-            for w, phrase in zip(zipf(3, self.exponent), GAINS if sign == "+" else LOSSES, strict=True)
+            for w, phrase in self._phrases(sign)
         ]  # fmt: skip
+
+    def _phrases(self, sign: str):
+        return zip(zipf(3, self.exponent), GAINS if sign == "+" else LOSSES, strict=True)

@@ -6,7 +6,7 @@ from . import names
 from .claims import answer, ask
 from .entities import Entities
 from .entries import Facts, fact_note
-from .grammar import Draw, Note, Pool, rule, zipf
+from .rules import Draw, Note, Pool, rule, zipf
 from .templates import PRONOUNS
 
 GREETINGS = ("Good morning", "Good evening", "Hello", "Good day")
@@ -164,7 +164,7 @@ FEELINGS = {"good": "pleased", "bad": "annoyed", "mixed": "undecided"}
 
 
 class Remark:
-    """A remark about something, and the feeling it shows: pleased, annoyed or, with both, undecided."""
+    """A remark and the feeling it shows: pleased, annoyed or, with some of each, undecided."""
 
     def __init__(self) -> None:
         self.speakers = Pool(names.GIRLS + names.BOYS)

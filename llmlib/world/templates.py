@@ -1,9 +1,9 @@
 """How a fact is said: eight sentences a relation, six for training and two held out (split S2).
 
-Fields: ``{S}`` the subject at the start of a sentence, ``{s}`` elsewhere, ``{o}`` as object, ``{P}`` and
-``{p}`` its possessive, ``{h}`` the possessive pronoun, ``{r}`` the subject pronoun, ``{v}`` the value,
-``{a}`` the value with "a" or "an". Every sentence names the subject before the value, so the inverse
-direction is never trained (split S8).
+Fields: ``{S}`` the subject at the start of a sentence, ``{s}`` elsewhere, ``{o}`` as object,
+``{P}`` and ``{p}`` its possessive, ``{h}`` the possessive pronoun, ``{r}`` the subject pronoun,
+``{v}`` the value, ``{a}`` the value with "a" or "an". Every sentence names the subject before the
+value, so the inverse direction is never trained (split S8).
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "founder": ("Who founded {s}?", "It was {v}."),
     "price": ("What do {s} cost?", "They cost {v}."),
     "weight": ("What do {s} weigh?", "They weigh {v}."),
-    "colour": ("Which colour are {s}?", "They are {v}."),
+    "colour": ("What colour are {s}?", "They are {v}."),
 }
 
 RELATIONS_OF = {
@@ -230,8 +230,8 @@ def say(template: str, subject: str | None, kind: str, value: str, with_a: str =
     """Fill a template of this module.
 
     ``subject`` is how the subject is named, or ``None`` to use the pronoun; ``kind`` is a key of
-    ``PRONOUNS`` ("f", "m", "city", "company", "product"); ``with_a`` is the value with its article, to
-    be given when ``value`` is only a stand-in.
+    ``PRONOUNS`` ("f", "m", "city", "company", "product"); ``with_a`` is the value with its
+    article, to be given when ``value`` is only a stand-in.
     """
     he, him, his = PRONOUNS[kind]
     name = subject or he

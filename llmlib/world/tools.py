@@ -1,12 +1,12 @@
-"""Tasks done with tools, as plain text: a plan, a call, its result, an answer that uses the result."""
+"""Tasks done with tools, as plain text: a plan, a call, its result, and an answer that uses it."""
 
 from __future__ import annotations
 
 from . import names
-from .entities import Entities
 from .claims import ask
+from .entities import Entities
 from .entries import Facts, fact_note
-from .grammar import Draw, Pool, rule
+from .rules import Draw, Pool, rule
 from .templates import capital
 
 WEATHERS = ("sunny", "rainy", "windy", "foggy", "snowy", "cloudy")
@@ -57,9 +57,12 @@ class ToolUse(Facts):
     def stock(self):
         return Draw(
             self.goods,
-            lambda goods: (f"{goods} are in the store?\nPlan: count the stock.\nCall: stock({goods})\nResult: ",
-                           self.count(goods)),
-        )  # fmt: skip
+            lambda goods: (
+                f"{goods} are in the store?\nPlan: count the stock.\n",
+                f"Call: stock({goods})\nResult: ",
+                self.count(goods),
+            ),
+        )
 
     @rule
     def count(self, goods: str):
@@ -89,7 +92,8 @@ class ToolUse(Facts):
         for w, relation in self.relations(subject):
             value = self.entities.truth[subject, relation]
             text = (
-                f"{ask(subject, relation, self.pronoun_kind(subject))}\nPlan: look it up.\nCall: lookup({subject}, {relation.replace('_', ' ')})\n"
+                f"{ask(subject, relation, self.pronoun_kind(subject))}\nPlan: look it up.\n"
+                f"Call: lookup({subject}, {relation.replace('_', ' ')})\n"
                 f"Result: {value}\nAnswer: {capital(value)}."
             )
             options.append((w, text, fact_note(subject, relation)))
@@ -100,15 +104,19 @@ class ToolUse(Facts):
         """Find out where somebody is today (only the tool knows), then the weather there."""
         return Draw(
             self.people,
-            lambda who: (f"Does {who} need an umbrella?\nPlan: find out where {who} is, then ask for the "
-                         f"weather there.\nCall: locate({who})\nResult: ", self.place(who)),
-        )  # fmt: skip
+            lambda who: (
+                f"Does {who} need an umbrella?\nPlan: find out where {who} is, then ask for ",
+                f"the weather there.\nCall: locate({who})\nResult: ",
+                self.place(who),
+            ),
+        )
 
     @rule
     def place(self, who: str):
         return Draw(
-            self.towns, lambda town: (f"{town}\nCall: weather({town})\nResult: ", self.umbrella(who, town))
-        )  # fmt: skip
+            self.towns,
+            lambda town: (f"{town}\nCall: weather({town})\nResult: ", self.umbrella(who, town)),
+        )
 
     @rule
     def umbrella(self, who: str, town: str):

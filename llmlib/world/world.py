@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from dataclasses import dataclass, field
 from .claims import Paraphrase, Question, Statement
 from .entities import Entities
 from .entries import Entry
-from .grammar import Grammar, Measure, Rule, rule
+from .grammar import Grammar, Measure
 from .language import Translation
 from .lists import KeyValue, Labels
+from .probes import Probe, fact_probes
 from .programs import Program
 from .reading import Names, Passage, Summary
+from .rules import Rule, rule
 from .stories import Story
 from .sums import Sum, WordSum
 from .talk import Enquiry, Errand, Remark
@@ -29,12 +32,16 @@ STANDARD_DOCUMENTS = 200_000
 class Document:
     """A text of the world.
 
-    ``meta`` has ``"log_prob"`` (nats, of the derivation) and ``"notes"``: annotations
-    ``(offset, key, value)`` such as the state of a story after each sentence or the facts mentioned.
+    ``log_prob`` is the exact log-probability of the text in nats: in the mixture, or in its
+    family if a family was asked for; ``-inf`` for planted documents. ``meta["log_prob"]`` is the
+    one in its family in any case. ``meta["notes"]`` lists annotations ``(offset, key, value)``,
+    such as the state of a story after each sentence (``"state"``), facts mentioned (``"fact"``)
+    and answers (``"answer"``).
     """
 
     text: str
     family: str
+    log_prob: float = field(default=-math.inf, compare=False)
     meta: dict = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -44,13 +51,16 @@ class World:
     Args:
         seed: draws who lives where and so on. Different seeds give different truths, same names.
         zipf: exponent of Zipf's law for how often people, names, things and phrasings are used.
+        mixture: ``"course"``, the pretraining mixture, or ``"small"`` (see ``World.small``).
     """
 
-    def __init__(self, seed: int = 0, zipf: float = 0.8, mixture: str = "course") -> None:
+    def __init__(self, seed: int = 0, zipf: float = 1.0, mixture: str = "course") -> None:
         if not isinstance(seed, int):
             raise TypeError(f"seed must be an int, not {type(seed).__name__}")
         if not 0 <= zipf <= 3:
             raise ValueError(f"zipf must lie between 0 (uniform) and 3, not {zipf}")
+        if mixture not in ("course", "small"):
+            raise ValueError(f"mixture must be 'course' or 'small', not {mixture!r}")
         self.seed, self.zipf = seed, zipf
         self.mixture = mixture
         self.entities = Entities(seed)
@@ -148,14 +158,17 @@ class World:
         """
         if isinstance(rng, int):
             rng = random.Random(rng)
+        log_choice = 0.0
         if family is None:
             shares = self.families
             family = rng.choices(list(shares), list(shares.values()))[0]
+            log_choice = math.log(shares[family])
         text, log_prob, notes = self.grammar.sample(self._root(family), rng)
-        return Document(text, family, {"log_prob": log_prob, "notes": notes})
+        meta = {"log_prob": log_prob, "notes": notes}
+        return Document(text, family, log_choice + log_prob, meta)
 
     def documents(self, n: int, seed: int = 0, split: str = "train") -> Iterator[Document]:
-        """``n`` independent documents of the mixture; the streams of different splits never meet."""
+        """``n`` independent documents of the mixture; each split has a stream of its own."""
         if split not in ("train", "val", "test"):
             raise ValueError(f"split must be 'train', 'val' or 'test', not {split!r}")
         rng = random.Random(f"{split} {seed}")
@@ -165,8 +178,9 @@ class World:
     def planted(self, seed: int = 0) -> list[Document]:
         """One entry for each tail person: every fact of theirs exactly once, in trained templates.
 
-        These documents are *not* drawn from the grammar (``log_prob`` is ``-inf``): they are added to
-        the training text only, and the floor, which is about validation text, does not know them.
+        These documents are *not* drawn from the grammar (``log_prob`` is ``-inf``): they are
+        added to the training text only, and the floor, which is about validation text, does not
+        know them.
         """
         rng = random.Random(f"planted {seed}")
         entry = Entry(self.entities, self.zipf)
@@ -174,7 +188,7 @@ class World:
         for person in self.people:
             if person.tier == "tail":
                 text, _, notes = self.grammar.sample(entry.whole(person.name), rng)
-                documents.append(Document(text, "planted", {"notes": notes}))
+                documents.append(Document(text, "planted", meta={"notes": notes}))
         return documents
 
     def corpus(self, n_docs: int = STANDARD_DOCUMENTS, seed: int = 0) -> Iterator[Document]:
@@ -192,12 +206,22 @@ class World:
             yield document
         yield from (document for _, document in waiting)
 
+    def probes(
+        self, relation: str | None = None, tier: str | None = None, *, held_out: bool = False
+    ) -> list[Probe]:
+        """Fact probes (see ``probes.fact_probes``); in the small mixture only facts it tells of."""
+        found = fact_probes(self.entities, relation, tier, held_out=held_out)
+        if self.mixture == "small":
+            told = {p.name for p in self.people[:SMALL_PEOPLE]}
+            found = [p for p in found if p.subject not in self.entities.person or p.subject in told]
+        return found
+
     # ---------------------------------------------------------------- exact probability
     def log_prob(self, text: str, family: str | None = None) -> float:
-        """Exact log-probability of the whole document in nats; ``-inf`` if the world never says it.
+        """Exact log-probability of a whole document in nats; ``-inf`` if the world never says it.
 
-        It includes the probability of stopping, so a model's score to compare it with is the sum over
-        all tokens *and* the end-of-text token.
+        It includes the probability of stopping, so a model's score to compare it with is the sum
+        over all tokens *and* the end-of-text token.
         """
         return self.grammar.log_prob(self._root(family), text)
 
@@ -210,11 +234,11 @@ class World:
         return self.grammar.measure(self._root(family))
 
     def entropy(self, family: str | None = None) -> float:
-        """Exact entropy in nats per document: the loss floor of every language model on this text."""
+        """Exact entropy in nats per document: the loss floor of every language model on it."""
         return self.measure(family).nats
 
     def fingerprint(self) -> str:
-        """sha256 of a fixed sample of the pretraining text: what the world *says*, not its source."""
+        """sha256 of a fixed sample of the pretraining text: what the world *says*, not its code."""
         digest = hashlib.sha256()
         for document in self.documents(2000, seed=20240229):
             digest.update(document.text.encode() + b"\0")
