@@ -147,5 +147,18 @@ class Entry(Facts):
         ]
 
 
+class Page(Entry):
+    """A page of the encyclopaedia: two to five entries, one a line."""
+
+    @rule
+    def document(self):
+        return [(1.0, self.entries(n)) for n in (2, 3, 4, 5)]
+
+    @rule
+    def entries(self, left: int):
+        more = ("\n", self.entries(left - 1)) if left > 1 else ()
+        return [(w, self.subject(kind, self.entry), *more) for kind, w in self.kinds]
+
+
 def _without(relations: tuple, relation: str) -> tuple:
     return tuple(r for r in relations if r != relation)

@@ -53,13 +53,13 @@ class Options:
         i = bisect.bisect(self.cumulative, rng.random(), hi=len(self.parts) - 1)
         return self.log_probs[i], self.parts[i]
 
-    def fitting(self, text: str, start: int, prefix: bool) -> list:
+    def fitting(self, parser: Parser, start: int) -> list:
         """``(log_prob, parts)`` of the options that may start at ``start``, notes left out."""
         if self._by_first is None:
             self._index()
-        if start >= len(text):
-            return self._all if prefix else self._bare
-        return self._by_first.get(text[start], self._bare)
+        if start >= len(parser.text):
+            return self._all if parser.prefix else self._bare
+        return self._by_first.get(parser.text[start], self._bare)
 
     @property
     def _all(self) -> list:
@@ -101,23 +101,15 @@ class Drawn:
             if pool.values[i] not in used:
                 return self._option(pool.weights[i], pool.values[i])
 
-    def fitting(self, text: str, start: int, prefix: bool) -> list:
-        """As in ``Options``; a value that the rest of the text never writes was not drawn."""
+    def fitting(self, parser: Parser, start: int) -> list:
+        """As in ``Options``; a value that the text never writes was not drawn."""
         pool, used = self.listed.pool, self.listed.used
         rows = []
-        for weight, value in zip(pool.weights, pool.values, strict=True):
-            if value in used:
-                continue
-            words = (value,) if isinstance(value, str) else value
-            written = any(
-                text.find(form, start) >= 0
-                for word in words
-                for form in (word, word[:1].upper() + word[1:])
-            )
-            if prefix or written:
-                log_p, parts = self._option(weight, value)
-                bare = tuple(p for p in parts if not isinstance(p, Note) and p != "")
-                rows.append((log_p, bare))
+        for i in parser.written(pool):
+            value = pool.values[i]
+            if value not in used:
+                log_p, parts = self._option(pool.weights[i], value)
+                rows.append((log_p, tuple(p for p in parts if not isinstance(p, Note) and p != "")))
         return rows
 
 
@@ -175,11 +167,11 @@ class Grammar:
     # ---------------------------------------------------------------- parsing
     def log_prob(self, root: Rule, text: str) -> float:
         """Exact log-probability of ``text`` in nats, over all derivations; ``-inf`` without any."""
-        return _Parser(self, text, prefix=False).inside(root, 0).get(len(text), -math.inf)
+        return Parser(self, text, prefix=False).inside(root, 0).get(len(text), -math.inf)
 
     def log_prob_prefix(self, root: Rule, text: str) -> float:
         """Log-probability in nats that a text drawn from ``root`` starts with ``text``."""
-        ends = _Parser(self, text, prefix=True).inside(root, 0)
+        ends = Parser(self, text, prefix=True).inside(root, 0)
         whole, beyond = (ends.get(e, -math.inf) for e in (len(text), _PAST_THE_END))
         return max(whole, beyond) if -math.inf in (whole, beyond) else _log_add(whole, beyond)
 
@@ -218,7 +210,7 @@ class Grammar:
         return Measure(0.0, size)
 
 
-class _Parser:
+class Parser:
     """The inside algorithm over one text: where may an instance end that starts here?
 
     ``inside(instance, start)`` maps each possible end to a log-probability. In ``prefix`` mode the
@@ -228,13 +220,24 @@ class _Parser:
     def __init__(self, grammar: Grammar, text: str, prefix: bool) -> None:
         self.grammar, self.text, self.prefix = grammar, text, prefix
         self.memo: dict[tuple[Rule, int], dict[int, float]] = {}
+        self._written: dict[Pool, list[int]] = {}
+
+    def written(self, pool: Pool) -> list[int]:
+        """Which values of the pool may have been drawn: those that the text writes somewhere."""
+        if self.prefix:
+            return list(range(len(pool.values)))
+        if pool not in self._written:
+            self._written[pool] = [
+                i for i, forms in enumerate(pool.forms) if any(f in self.text for f in forms)
+            ]
+        return self._written[pool]
 
     def inside(self, instance: Rule, start: int) -> dict[int, float]:
         key = (instance, start)
         found = self.memo.get(key)
         if found is None:
             options = self.grammar._options(instance)
-            rows = options.fitting(self.text, start, self.prefix)
+            rows = options.fitting(self, start)
             found = {}
             for log_p, parts in rows:
                 ends = self._sequence(parts, start, log_p)

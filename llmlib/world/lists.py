@@ -24,7 +24,7 @@ LABELS = ("red", "blue", "green", "A", "B", "C", "north", "south", "east")
 class KeyValue:
     """Names with colours: a name that comes again has the colour it had before."""
 
-    LINES = (6, 10)
+    LINES = (6, 16)
 
     def __init__(self) -> None:
         self.names = Pool(names.GIRLS + names.BOYS)
@@ -68,7 +68,7 @@ class KeyValue:
 class Labels:
     """Words of three kinds with one label a kind; which label goes with which is new each time."""
 
-    LINES = (8, 12)
+    LINES = (8, 16)
 
     def __init__(self) -> None:
         self.words = {kind: Pool(words) for kind, words in KINDS.items()}

@@ -16,7 +16,7 @@ class Probe:
     """A text to go on with and the ways it may go on.
 
     A model answers by the candidate to which it gives the highest probability after ``prompt``.
-    Candidates start with a space and stop before the full stop, so ``prompt + candidate + "."`` is a
+    Candidates start with a space and stop before the full stop: ``prompt + candidate + "."`` is a
     sentence. ``answer`` is the true one of them.
     """
 

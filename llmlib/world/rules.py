@@ -67,6 +67,7 @@ class Pool:
         total = math.fsum(raw)
         self.weights = tuple(w / total for w in raw)
         self.uniform = len(set(raw)) == 1
+        self.forms = [_forms(value) for value in self.values]
         self._stand_ins: list = []
 
     def stand_in(self, number: int):
@@ -85,6 +86,12 @@ class Pool:
             w * len(v.encode()) for w, v in zip(self.weights, column, strict=True)
         )
         return char
+
+
+def _forms(value: str | tuple[str, ...]) -> set[str]:
+    """How a value may stand in a text: as it is, or with a capital."""
+    words = (value,) if isinstance(value, str) else value
+    return {form for word in words for form in (word, word[:1].upper() + word[1:])}
 
 
 class Draw:

@@ -32,7 +32,7 @@ class Story:
     state answers.
     """
 
-    LENGTHS = ((3, 1.0), (4, 2.0), (5, 2.0), (6, 1.0))
+    LENGTHS = ((3, 1.0), (4, 2.0), (5, 2.0), (6, 2.0), (7, 1.0), (8, 1.0))
 
     def __init__(self, exponent: float, things: int = 2) -> None:
         self.girls = Pool(names.GIRLS, zipf(20, exponent))

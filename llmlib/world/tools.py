@@ -32,6 +32,21 @@ class ToolUse(Facts):
 
     @rule
     def document(self):
+        return [(1.0, self.tasks(1))]
+
+    @rule
+    def tasks(self, number: int):
+        """One task after the other, up to three."""
+        return [(1.0, self.task(), self.another(number))]
+
+    @rule
+    def another(self, number: int):
+        if number == 3:
+            return [(1.0, "")]
+        return [(0.6, ""), (0.4, "\n", self.tasks(number + 1))]
+
+    @rule
+    def task(self):
         return [
             (1.0, "Task: What is the weather in ", self.weather()),
             (1.0, "Task: How many ", self.stock()),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .claims import Paraphrase, Question, Statement
 from .entities import Entities
-from .entries import Entry
+from .entries import Entry, Page
 from .grammar import Grammar, Measure
 from .language import Translation
 from .lists import KeyValue, Labels
@@ -82,10 +82,11 @@ class World:
             }
         truth, s = self.entities, self.zipf
         return {
-            "entry": (0.36, Entry(truth, s).document()),
-            "story": (0.14, Story(s).document()),
-            "statement": (0.09, Statement(truth, s).document()),
-            "question": (0.06, Question(truth, s).document()),
+            "entry": (0.27, Entry(truth, s).document()),
+            "page": (0.03, Page(truth, s).document()),
+            "story": (0.13, Story(s).document()),
+            "statement": (0.12, Statement(truth, s).document()),
+            "question": (0.07, Question(truth, s).document()),
             "paraphrase": (0.03, Paraphrase(truth, s).document()),
             "enquiry": (0.04, Enquiry(truth, s).document()),
             "errand": (0.03, Errand(s).document()),
@@ -99,7 +100,7 @@ class World:
             "word_sum": (0.02, WordSum(s).document()),
             "program": (0.02, Program().document()),
             "translation": (0.02, Translation().document()),
-            "tools": (0.03, ToolUse(truth, s).document()),
+            "tools": (0.04, ToolUse(truth, s).document()),
         }
 
     # ---------------------------------------------------------------- what is true
