@@ -11,7 +11,6 @@ that it would have had. In `--out` it leaves `model.safetensors`, its card `READ
 
 import argparse
 import json
-import math
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -156,8 +155,7 @@ class WorldText:
     def held_out(self) -> tuple[list[Document], list[float]]:
         """Documents drawn independently of the training text, and the exact log p of each."""
         documents = list(self.world.documents(self.args.held_out, self.args.seed, "val"))
-        shares = self.world.families
-        return documents, [d.meta["log_prob"] + math.log(shares[d.family]) for d in documents]
+        return documents, [document.log_prob for document in documents]
 
 
 class OwnText:

@@ -3,8 +3,8 @@
     python -m llmlib.recipes.ship --runs runs              # all of it, about an hour on 2 cores
     python -m llmlib.recipes.ship --runs runs --only S
 
-The tokenizer is trained first; each model then with `llmlib.recipes.pretrain`, which goes on where it
-was stopped. Weights are shipped in float16. A model is copied into the package only when it is done.
+The tokenizer is trained first; each model then with `llmlib.recipes.pretrain`, which goes on where
+it was stopped. Weights are shipped in float16, and only when a model is finished.
 """
 
 import argparse
@@ -41,7 +41,12 @@ def main(argv: list[str] | None = None) -> None:
 def ship_tokenizer() -> None:
     """Byte-level BPE, trained on documents of the course's world; digits are split one by one."""
     texts = (document.text for document in World().corpus(TOKENIZER_DOCUMENTS))
-    trained = tokenizer.BPE.train(texts, VOCAB_SIZE, special_tokens=tokenizer.SPECIAL_TOKENS)
+    trained = tokenizer.BPE.train(
+        texts,
+        VOCAB_SIZE,
+        pattern=tokenizer.WORLD_PATTERN,
+        special_tokens=tokenizer.SPECIAL_TOKENS,
+    )
     SHIPPED.mkdir(exist_ok=True)
     trained.save(SHIPPED / "tokenizer.json")
 

@@ -1,7 +1,7 @@
 """Training: configuration, optimizers, the loop, evaluation against the floor."""
 
 from llmlib.train.config import TrainConfig, lr_at
-from llmlib.train.evaluate import document_nats, evaluate
+from llmlib.train.evaluation import document_nats, evaluate
 from llmlib.train.history import History, TrainingDiverged
 from llmlib.train.loop import next_token_loss, train
 from llmlib.train.optim import Muon, Optimizers, make_optimizer, orthogonalize, split_parameters

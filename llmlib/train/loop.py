@@ -74,7 +74,7 @@ def train(
             if batch is None or len(batch) == 0:
                 raise ValueError(f"the batches ended after {step} of {config.steps} steps")
             model.train()
-            loss, count, stopped = _gradients(forward, batch, loss_fn, config, stop.requested)
+            loss, count, stopped = _gradients(forward, batch, loss_fn, config, stop)
             norm = _scale_gradients(model, count, config.grad_clip)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise TrainingDiverged(step + 1, loss, norm, saved)
@@ -101,7 +101,7 @@ def _due(step: int, every: int, last: bool) -> bool:
 
 
 def _gradients(
-    model: nn.Module, batch, loss_fn: LossFn, config: TrainConfig, stop: bool
+    model: nn.Module, batch, loss_fn: LossFn, config: TrainConfig, stop: StopRequest
 ) -> tuple[float, int, bool]:
     """Add the gradient of the *summed* loss; return mean loss, count, and whether to stop.
 
@@ -113,7 +113,7 @@ def _gradients(
     if len(batch) < pieces:
         raise ValueError(f"{len(batch)} rows cannot be shared by {pieces} processes × grad_accum")
     first = runtime.rank() * config.grad_accum
-    totals = torch.tensor([0.0, 0.0, float(stop)], dtype=torch.float64, device=device)
+    totals = torch.zeros(3, dtype=torch.float64, device=device)  # loss, count, stop requests
     for i in range(first, first + config.grad_accum):
         piece = batch.rows(len(batch) * i // pieces, len(batch) * (i + 1) // pieces).to(device)
         not_yet = i + 1 < first + config.grad_accum
@@ -124,6 +124,7 @@ def _gradients(
             total.backward()
         totals[0] += total.detach()
         totals[1] += count
+    totals[2] = float(stop.requested)
     total, count, stops = runtime.all_sum(totals).tolist()
     if count == 0:
         raise ValueError("no target in the whole batch: its mask is False everywhere")
