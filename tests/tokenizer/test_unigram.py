@@ -142,3 +142,13 @@ def test_samples_follow_the_distribution():
 def test_a_long_run_is_not_quadratic(trained):
     ids = trained.encode("a" * 200_000)
     assert trained.decode(ids) == "a" * 200_000
+
+
+def test_the_price_of_an_unknown_character_is_that_of_tokenizers():
+    """ "ab" + "c" costs 40 nats; an unknown "a" and "bc" cost 20 + 10 + 10.5 and so must lose."""
+    for bc, names in ((-10.5, ["ab", "c"]), (-9.5, ["<unk>", "bc"])):
+        vocab = [("<unk>", 0.0), ("ab", -20.0), ("c", -20.0), ("bc", bc)]
+        hf = HFTokenizer(models.Unigram(vocab, 0, False))
+        ids = Unigram(vocab, unk_id=0, byte_fallback=False).encode("abc")
+        assert ids == hf.encode("abc").ids
+        assert [vocab[id][0] for id in ids] == names
