@@ -18,7 +18,7 @@ RELATIONS = PERSON_RELATIONS + CITY_RELATIONS + COMPANY_RELATIONS + PRODUCT_RELA
 TIER_SIZES = {"head": 80, "torso": 120, "tail": 60, "dark": 60}
 TYPICAL_JOB = 0.8
 # A torso person is this much rarer than Zipf's law alone would have it.
-TORSO_FACTOR = 0.14
+TORSO_FACTOR = 0.11
 PEOPLE_OFFSET = 10.0
 
 

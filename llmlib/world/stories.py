@@ -32,7 +32,7 @@ class Story:
     state answers.
     """
 
-    LENGTHS = ((3, 1.0), (4, 2.0), (5, 2.0), (6, 2.0), (7, 1.0), (8, 1.0))
+    LENGTHS = ((3, 1.0), (4, 2.0), (5, 2.0), (6, 2.0), (7, 1.0))
 
     def __init__(self, exponent: float, things: int = 2) -> None:
         self.girls = Pool(names.GIRLS, zipf(20, exponent))
@@ -96,7 +96,9 @@ class Story:
         """Put the first thing somewhere, then perhaps a second one, then let the story run."""
         if len(things) < self.max_things and len(things) < 1:
             return [(1.0, self.thing(places, cast, at, things, where))]
-        run = [(w, self.event(places, cast, things, at, where, n, -1)) for n, w in self.LENGTHS]
+        run = [
+            (w, self.event(places, cast, things, at, where, n, (-1, -1))) for n, w in self.LENGTHS
+        ]
         if len(things) < self.max_things:
             run = [(w / 12, p) for w, p in run] + [
                 (0.5, self.thing(places, cast, at, things, where))
@@ -127,24 +129,27 @@ class Story:
 
     @rule
     def event(self, places, cast, things, at, where, left, last):
-        """One thing that happens; ``last`` is who acted before (a pronoun may stand for them)."""
+        """One thing that happens, after a note of the state.
+
+        ``last`` is ``(actor, thing)`` of what happened before: a pronoun may stand for that actor,
+        and that thing is not handled twice in a row. ``(-1, -1)`` after a sentence on the weather.
+        """
         state = Note("state", (cast, things, at, where))
         if left == 0:
             return [(1.0, state, self.question(places, cast, things, at, where))]
         options = []
         for actor in (HERO, FRIEND):
-            for weight, words, at2, where2 in self._acts(
-                places, cast, things, at, where, actor, last
-            ):
-                after = self.event(places, cast, things, at2, where2, left - 1, actor)
-                if actor != last:
-                    options.append((weight, f"{cast[actor]} {words}. ", state, after))
+            for act in self._acts(places, cast, things, at, where, actor, last):
+                weight, words, k, at2, where2 = act
+                after = self.event(places, cast, things, at2, where2, left - 1, (actor, k))
+                if actor != last[0]:
+                    options.append((weight, state, f"{cast[actor]} {words}. ", after))
                     continue
                 pronoun = self._pronoun(cast, actor)
                 for share, start in ((0.6, f"Then {pronoun}"), (0.4, pronoun.capitalize())):
-                    options.append((weight * share, f"{start} {words}. ", state, after))
-        same = self.event(places, cast, things, at, where, left - 1, -1)
-        options += [(0.12 * w, f"{text} ", state, same)
+                    options.append((weight * share, state, f"{start} {words}. ", after))
+        same = self.event(places, cast, things, at, where, left - 1, (-1, -1))
+        options += [(0.35 * w, state, f"{text} ", same)
                     for w, text in zip(zipf(6, self.exponent), WEATHER, strict=True)]  # fmt: skip
         return options
 
@@ -153,26 +158,27 @@ class Story:
         return "she" if (cast[2] == "f") == (actor == HERO) else "he"
 
     def _acts(self, places, cast, things, at, where, actor, last):
-        """What ``actor`` may do now: ``(weight, words, places after, things after)``."""
+        """What ``actor`` may do: ``(weight, words, thing, places after, things after)``."""
         here, other = at[actor], 1 - actor
         for i, w in enumerate(zipf(4, self.exponent)):
             if i != here:
                 moved = (i, at[1]) if actor == HERO else (at[0], i)
                 for share, verb in ((0.7, "went to"), (0.3, "walked to")):
-                    yield 0.5 * w * share, f"{verb} the {places[i]}", moved, where
+                    yield 1.5 * w * share, f"{verb} the {places[i]}", -1, moved, where
         for k, thing in enumerate(things):
-            if where[k] == here:
+            if where[k] == here and last[1] != k:
                 taken = _set(where, k, 4 + actor)
                 for share, verb in ((0.7, "picked up"), (0.3, "took")):
-                    yield 2.0 * share, f"{verb} the {thing}", at, taken
+                    yield 1.6 * share, f"{verb} the {thing}", k, at, taken
             elif where[k] == 4 + actor:
-                dropped = _set(where, k, here)
-                spot = "there" if actor == last else f"in the {places[here]}"
-                for share, verb in ((0.7, "put down"), (0.3, "left")):
-                    yield 0.4 * share, f"{verb} the {thing} {spot}", at, dropped
-                if at[other] == here:
+                if at[other] == here and last != (other, k):
                     given = _set(where, k, 4 + other)
-                    yield 2.0, f"gave the {thing} to {cast[other]}", at, given
+                    yield 0.8, f"gave the {thing} to {cast[other]}", k, at, given
+                if last[1] != k:
+                    dropped = _set(where, k, here)
+                    spot = "there" if actor == last[0] else f"in the {places[here]}"
+                    for share, verb in ((0.7, "put down"), (0.3, "left")):
+                        yield 0.6 * share, f"{verb} the {thing} {spot}", k, at, dropped
 
     @rule
     def question(self, places, cast, things, at, where):
