@@ -183,7 +183,7 @@ def _tokenizer(path: Path, metadata: dict[str, str]):
 def _write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write beside `path`, wait for the disk, then take its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.partial")  # a kill may leave one: written over
     try:
         save_file(tensors, partial, metadata)
         with open(partial, "rb+") as file:

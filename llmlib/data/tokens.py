@@ -128,7 +128,8 @@ def tokenize_to_shards(
     if folder.exists():
         raise FileExistsError(f"{folder} exists: open it with load_shards, or remove it")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # what a killed process left
     partial.mkdir()
     try:
         shards = [
