@@ -8,6 +8,7 @@ from collections import defaultdict
 import torch
 from torch import Tensor, nn
 
+from llmlib import runtime
 from llmlib.train.config import TrainConfig
 
 # The quintic a·x + b·x³ + c·x⁵ of Keller Jordan's Muon (2024): its slope at zero is as steep as it
@@ -162,7 +163,8 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizers:
 
     "adamw": everything. "muon": Muon for the hidden matrices, AdamW for embeddings, head, norms
     and biases, for which orthogonal updates make no sense. Weight decay acts on hidden matrices
-    only. AdamW runs fused where torch has it, which it does on CPU and CUDA.
+    only. Muon computes in the precision of the run. AdamW runs fused where torch has it, which it
+    does on CPU and CUDA.
     """
     kinds = split_parameters(model)
     if not any(kinds.values()):
@@ -173,13 +175,15 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizers:
     if config.optimizer == "adamw":
         adamw_groups.insert(0, {"params": kinds["hidden"], "weight_decay": decay})
     elif kinds["hidden"]:
-        on_gpu = kinds["hidden"][0].is_cuda
+        precision = config.precision
+        if precision == "auto":
+            precision = runtime.pick_precision(kinds["hidden"][0].device)
         muon = Muon(
             kinds["hidden"],
             lr=config.muon_lr,
             momentum=config.momentum,
             weight_decay=decay,
-            dtype=torch.bfloat16 if on_gpu else None,
+            dtype=torch.bfloat16 if precision == "bfloat16" else None,
         )
         optimizers.append(muon)
     adamw_groups = [group for group in adamw_groups if group["params"]]
