@@ -26,7 +26,7 @@ class Facts:
         ):
             self.subjects[kind] = Pool(members, zipf(len(members), exponent))
         self.template_weights = zipf(TRAINED, exponent)
-        self._others: dict[tuple[str, str], Pool] = {}
+        self._others: dict[tuple[str, ...], Pool] = {}
 
     def pronoun_kind(self, subject: str) -> str:
         """The key of ``templates.PRONOUNS`` for this subject."""
@@ -57,15 +57,16 @@ class Facts:
     def falsehood(self, subject: str, relation: str):
         """One sentence in a trained template that gives the subject a wrong value."""
         truth = self.entities.truth[subject, relation]
-        if (relation, truth) not in self._others:
-            wrong = [v for v in self.entities.values[relation] if v not in (truth, subject)]
-            self._others[relation, truth] = Pool([(v, with_article(v)) for v in wrong])
+        # Nobody is said to be their own friend: the pool depends on the subject too.
+        wrong = tuple(v for v in self.entities.values[relation] if v not in (truth, subject))
+        if wrong not in self._others:
+            self._others[wrong] = Pool([(v, with_article(v)) for v in wrong])
         kind = self.pronoun_kind(subject)
 
         def parts(value: tuple[str, str]) -> tuple:
             return (self._worded(relation, subject, kind, value),)
 
-        return Draw(self._others[relation, truth], parts)
+        return Draw(self._others[wrong], parts)
 
     @rule
     def _worded(self, relation: str, subject: str, kind: str, value: tuple[str, str]):

@@ -206,7 +206,9 @@ class Grammar:
             return self.measure(part)
         size = 0.0 + len(part.encode())
         if not part.isascii():
-            size += math.fsum(Pool.mean_bytes[c] - 3 for c in part if c in Pool.mean_bytes)
+            size += math.fsum(
+                Pool.mean_bytes[c] - len(c.encode()) for c in part if c in Pool.mean_bytes
+            )
         return Measure(0.0, size)
 
 

@@ -56,7 +56,8 @@ class Pool:
     in bytes of the strings it stands for.
     """
 
-    _next = itertools.count(0xE000)
+    # Planes 15 and 16 are for private use: room for dozens of worlds in one process.
+    _next = itertools.count(0xF0000)
     mean_bytes: ClassVar[dict[str, float]] = {}
 
     def __init__(self, values: Sequence, weights: Iterable[float] | None = None) -> None:
