@@ -38,7 +38,7 @@ class History:
         last = {"step": 0, "tokens": 0, "seconds": 0.0}
         if self.step:
             last = {"step": self.step[-1], "tokens": self.tokens[-1], "seconds": self.seconds[-1]}
-        self.evals.append(last | result)
+        self.evals.append(result | last)  # an evaluation may count tokens of its own
 
     def to_dict(self) -> dict:
         """Plain lists and numbers, for a checkpoint."""
