@@ -19,9 +19,10 @@ from llmlib.world import World
 
 VOCAB_SIZE = 1024
 TOKENIZER_DOCUMENTS = 20_000
+COMMON = "--data world --batch-size 16 --seq-len 256 --eval-every 300 --held-out 4000"
 RECIPES = {
-    "S": "--model world-s --held-out 4000",
-    "M": "--model world-m --held-out 4000",
+    "S": f"--model world-s {COMMON} --muon-lr 0.04 --lr 6e-3",
+    "M": f"--model world-m {COMMON} --muon-lr 0.03 --lr 5e-3",
 }
 
 
@@ -53,7 +54,7 @@ def ship_tokenizer() -> None:
 
 def ship_model(name: str, run: Path) -> None:
     """Train one model, and write it in float16 with its card."""
-    history = pretrain.main([*RECIPES[name].split(), "--data", "world", "--out", str(run)])
+    history = pretrain.main([*RECIPES[name].split(), "--out", str(run)])
     if history.interrupted:
         raise SystemExit(f"{name} is not finished; the same command goes on")
     trained = checkpoint.read(run / "model.safetensors")
