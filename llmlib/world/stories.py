@@ -42,6 +42,7 @@ class Story:
             Pool(names.TREASURES, zipf(16, exponent)),
         )
         self.settings = Pool(SETTINGS)
+        self.place_weights, self.weather_weights = zipf(4, exponent), zipf(6, exponent)
         self.exponent = exponent
         self.max_things = things
 
@@ -66,7 +67,7 @@ class Story:
     def hero_place(self, gender: str, places: tuple, hero: str):
         return [
             (w, f"{places[i]} and ", self.friend(gender, places, hero, i))
-            for i, w in enumerate(zipf(4, self.exponent))
+            for i, w in enumerate(self.place_weights)
         ]
 
     @rule
@@ -88,7 +89,7 @@ class Story:
                 f"in the {places[i]}. " if i != at else "there too. ",
                 self.things(places, cast, (at, i), (), ()),
             )
-            for i, w in enumerate(zipf(4, self.exponent))
+            for i, w in enumerate(self.place_weights)
         ]
 
     @rule
@@ -124,7 +125,7 @@ class Story:
                 "there too. " if i in where else f"in the {places[i]}. ",
                 self.things(places, cast, at, things, (*where, i)),
             )
-            for i, w in enumerate(zipf(4, self.exponent))
+            for i, w in enumerate(self.place_weights)
         ]
 
     @rule
@@ -150,7 +151,7 @@ class Story:
                     options.append((weight * share, state, f"{start} {words}. ", after))
         same = self.event(places, cast, things, at, where, left - 1, (-1, -1))
         options += [(0.35 * w, state, f"{text} ", same)
-                    for w, text in zip(zipf(6, self.exponent), WEATHER, strict=True)]  # fmt: skip
+                    for w, text in zip(self.weather_weights, WEATHER, strict=True)]  # fmt: skip
         return options
 
     @staticmethod
@@ -160,7 +161,7 @@ class Story:
     def _acts(self, places, cast, things, at, where, actor, last):
         """What ``actor`` may do: ``(weight, words, thing, places after, things after)``."""
         here, other = at[actor], 1 - actor
-        for i, w in enumerate(zipf(4, self.exponent)):
+        for i, w in enumerate(self.place_weights):
             if i != here:
                 moved = (i, at[1]) if actor == HERO else (at[0], i)
                 for share, verb in ((0.7, "went to"), (0.3, "walked to")):
