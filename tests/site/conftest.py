@@ -89,7 +89,7 @@ class Visit:
     def __init__(self, context, address):
         self.address, self.errors, self.outside = address, [], []
         self.page = context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(60_000)  # milliseconds: the machine may be busy
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("response", self._answered)

@@ -35,13 +35,6 @@ def test_theme_button_changes_the_page_and_is_remembered(visit):
     assert page.evaluate("document.documentElement.dataset.theme") == chosen
 
 
-@every_chapter
-def test_code_can_be_copied(visit, name):
-    page = visit.open(name)
-    cells = page.locator("div.cell_input pre").count()
-    assert page.locator("div.cell_input button.copybtn").count() == cells > 0
-
-
 def _state(element) -> str:
     """What a reader of the interactive sees or hears: its text, and the state of its parts."""
     return element.evaluate(
@@ -82,8 +75,10 @@ def test_each_interactive_works_by_keyboard(visit, name):
 
 
 @every_chapter
-def test_solutions_are_folded_and_open_by_keyboard(visit, name):
+def test_code_can_be_copied_and_solutions_open_by_keyboard(visit, name):
     page = visit.open(name)
+    cells = page.locator("div.cell_input pre").count()
+    assert page.locator("div.cell_input button.copybtn").count() == cells > 0
     solutions = page.locator("details:has(> summary:text-matches('solution', 'i'))")
     assert solutions.count() >= 5
     assert not page.locator(
