@@ -160,20 +160,20 @@ def test_probes_are_about_the_truth_and_complete(world):
 def test_small_is_the_same_world_with_fewer_things(world):
     small = world.small()
     assert small.entities.truth == world.entities.truth
-    assert set(small.families) == {"entry", "story"}
-    known = {p.name for p in small.people[:60]}
+    assert set(small.families) == {"entry", "errand", "summary", "remark"}
+    known = {p.name for p in small.people[:24]}
     for document in small.documents(200, split="val"):
         assert math.isclose(small.log_prob(document.text), document.log_prob, abs_tol=1e-8)
         for note in document.meta["notes"]:
-            if note.key == "fact" and note.value[0] in world.entities.person:
-                assert note.value[0] in known
+            assert note.key != "fact" or note.value[0] in known
+    assert len(small.probes()) == 24 * 7 and {p.subject for p in small.probes()} == known
 
 
 def test_the_same_seed_gives_the_same_world_and_another_one_another():
-    assert World(0).fingerprint() == World(0).fingerprint()
-    assert World(0).fingerprint() != World(1).fingerprint()
-    a, b = ([d.text for d in World().documents(50, seed=s)] for s in (4, 4))
-    assert a == b != [d.text for d in World().documents(50, seed=5)]
+    first, again = ([d.text for d in World(0).documents(50, seed=4)] for _ in range(2))
+    assert first == again
+    assert first != [d.text for d in World(0).documents(50, seed=5)]
+    assert first != [d.text for d in World(1).documents(50, seed=4)]
 
 
 FROZEN = "0a904e171f9478fd0f4bbc4892bb9986d8481d83c96bdec60cfe182663be08e6"
