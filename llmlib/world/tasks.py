@@ -13,8 +13,11 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from . import instructions
+from . import conduct, instructions
+from .claims import answer as fact_answer
+from .claims import ask
 from .instructions import Made
+from .templates import RELATIONS_OF, SENTENCES, say
 
 FAMILIES: dict[str, Callable[..., Made]] = {
     "fact": instructions.fact,
@@ -26,9 +29,9 @@ FAMILIES: dict[str, Callable[..., Made]] = {
     "story_state": instructions.story_state,
     "summary": instructions.summary,
     "tool_use": instructions.tool_use,
-    "clarify": instructions.clarify,
-    "refuse": instructions.refuse,
-    "pushback": instructions.pushback,
+    "clarify": conduct.clarify,
+    "refuse": conduct.refuse,
+    "pushback": conduct.pushback,
 }
 SPLITS: dict[str, tuple[str, tuple[str, ...]]] = {
     # split: what it holds back, and the families that know it
@@ -124,6 +127,36 @@ def stepwise(world, n: int, seed: int = 0, split: str = "train") -> Iterator[dic
         made += 1
         yield {"prompt": prompt, "completions": lines, "labels": labels,
                "answer": str(true), "outcome": total == true, "split": split}  # fmt: skip
+
+
+def reading(world, n: int, seed: int = 0, *, contradict: bool = False) -> Iterator[dict]:
+    """Questions on a given text about people of the world: the answer stands in the text.
+
+    With ``contradict=True`` every sentence of the text is false in the world, and the text is still
+    what the question is about: a reader who answers from memory is caught (``meta["truth"]``).
+    """
+    rng = random.Random(f"reading {contradict} {seed}")
+    entities = world.entities
+    for _ in range(n):
+        person = rng.choice(entities.known)
+        relations = rng.sample(RELATIONS_OF["person"], 3)
+        asked = rng.choice(relations)
+        lines, said = [], {}
+        for i, relation in enumerate(relations):
+            truth = entities.truth[person.name, relation]
+            others = [v for v in entities.values[relation] if v not in (truth, person.name)]
+            said[relation] = rng.choice(others) if contradict else truth
+            called = None if i else person.name
+            lines.append(say(SENTENCES[relation][0], called, person.gender, said[relation]))
+        truth, value = entities.truth[person.name, asked], said[asked]
+        question = (
+            f"{' '.join(lines)}\nAnswer from this text: {ask(person.name, asked, person.gender)}"
+        )
+        meta = {"subject": person.name, "relation": asked, "tier": person.tier, "truth": truth}
+        meta["others"] = [v for v in entities.values[asked] if v != value]
+        reply = fact_answer(asked, person.gender, value)
+        yield _row("fact", "contradict" if contradict else "agree",
+                   Made(instructions.turns(question, reply), value, meta))  # fmt: skip
 
 
 def check(row: dict, response: str) -> bool:

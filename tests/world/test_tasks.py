@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 
 from llmlib.world import World, tasks
-from llmlib.world.instructions import ATTACKS, TWO_HOPS, UNSEEN_ATTACKS, UNSEEN_WORDINGS
+from llmlib.world.conduct import ATTACKS, UNSEEN_ATTACKS
+from llmlib.world.instructions import TWO_HOPS, UNSEEN_WORDINGS
 from llmlib.world.sums import held_out
 from llmlib.world.toolbox import TRAINED_TOOLS, UNSEEN_TOOLS, call
 
@@ -143,3 +144,13 @@ def test_bad_requests_name_the_choices():
         next(tasks.rows(WORLD, 1, families=["poetry"]))
     with pytest.raises(ValueError, match="split S4 is about arithmetic"):
         next(tasks.rows(WORLD, 1, split="S4", families=["fact"]))
+
+
+def test_reading_is_answered_from_the_text_even_against_the_world():
+    for contradict in (False, True):
+        for row in tasks.reading(WORLD, 60, contradict=contradict):
+            assert row["answer"] in row["prompt"][0]["content"]
+            assert (row["answer"] == row["meta"]["truth"]) != contradict
+            assert tasks.check(row, row["messages"][-1]["content"])
+            if contradict:
+                assert not tasks.check(row, f"It is {row['meta']['truth']}.")
