@@ -1,9 +1,9 @@
 """Take the landing page's measured figure from the executed pretraining chapter.
 
-Run from anywhere: ``python book/scripts/take_promise.py``, after ``make notebooks``. The first figure
-below the heading of the flagship run is written to ``book/figures/promise.svg``; its alternative
-text is printed, for ``book/welcome.md``. So the landing page shows a run that was really made, and a
-test holds picture and chapter equal.
+Run from anywhere, after ``make notebooks``: ``python book/scripts/take_promise.py``. The first
+figure below the heading of the flagship run is written to ``book/figures/promise.svg``, and its
+alternative text is printed, for ``book/welcome.md``. So the landing page shows a run that was
+really made; a test holds picture and chapter equal.
 """
 
 import base64
