@@ -15,7 +15,7 @@ MAX_COLUMNS = 78  # what the page shows without scrolling
 MAX_LINES = 30
 MYST = re.compile(r"^:{3,}\s*\{|^`{3,}\{|\{(?:cite|doc|term|ref|numref|eq)[^}]*\}`", re.MULTILINE)
 HEAD = re.compile(r'<div class="tta-head">\n\n.*\breading \d+ min\b.*?\n\n</div>', re.DOTALL)
-RUN_TIME = re.compile(r"running (?:\d+ s|\d+ min(?: \d+ s)?) on 2 CPU cores")
+RUN_TIME = re.compile(r"running (?:\d+ s|\d+(?:\.\d+)? min(?: \d+ s)?) on 2 CPU cores")
 EXERCISE = re.compile(r"### Exercise (\d{1,2})\.(\d+): .+ (★{1,3}) \((\d+) min\)$", re.MULTILINE)
 SECTIONS = (
     "In real systems",
