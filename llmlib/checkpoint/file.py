@@ -186,6 +186,7 @@ def _write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str
     partial = path.with_name(f".{path.name}.partial")  # a kill may leave one: written over
     try:
         save_file(tensors, partial, metadata)
+        partial.chmod(0o644)  # the writer makes files that only their owner can read
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
