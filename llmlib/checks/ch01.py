@@ -1,11 +1,19 @@
 """Checkers for chapter 01, language models."""
 
 import math
-from collections import Counter
 
 import torch
 
 from . import close, exercise, expect, is_type, same_shape
+from .ch01_references import (
+    inner_pairs,
+    ladder,
+    ladder_counts,
+    ladder_mistakes,
+    limit,
+    limit_mistakes,
+    pair_counts,
+)
 
 CHAPTER = "Language models"  # the name in the progress table
 
@@ -15,12 +23,19 @@ def ex_01_1(attempt):
     """A lopsided distribution, a zero, certainty."""
     p = [0.5, 0.3, 0.2]
     nats = -sum(x * math.log(x) for x in p)
+    got = attempt(p)
+    expect(
+        not isinstance(got, list | tuple) and getattr(got, "ndim", 0) == 0,
+        "return one number: the sum over the outcomes, not one term for each",
+    )
     close(
-        attempt(p),
+        got,
         nats,
         "the entropy of [0.5, 0.3, 0.2]",
         known={
             "this is in bits: nats use the natural logarithm": nats / math.log(2),
+            "this is the logarithm to the base 10: nats use the natural one": nats / math.log(10),
+            "this is the perplexity: the entropy is its logarithm": math.exp(nats),
             "the sign is wrong: a surprise is -log p, and never negative": -nats,
             "the surprises are added up without their weights: each counts p times": -sum(
                 math.log(x) for x in p
@@ -54,6 +69,8 @@ def ex_01_2(attempt):
             "the perplexity is 2 to the nats: e belongs to nats": 2**2.5,
             "the perplexity is per byte; it was asked per token": math.exp(300 / 480),
             "this is the loss, not yet the perplexity: take the exponential": 2.5,
+            "the exponential is taken of the total: first divide by the tokens": math.exp(nats),
+            "the order is: perplexity, bits per token, bits per byte": 2.5 / math.log(2),
         },
     )
     close(
@@ -64,6 +81,7 @@ def ex_01_2(attempt):
             "the bits per token are still nats: divide by log(2)": 2.5,
             "you multiply by log(2) where a division is due": 2.5 * math.log(2),
             "the bits per token are divided by the bytes": 300 / 480 / math.log(2),
+            "these are the bits of the whole text: divide by the tokens": nats / math.log(2),
         },
     )
     close(
@@ -91,6 +109,8 @@ def ex_01_3(attempt):
     logs = [table[a, b].log().item() for a, b in zip(seq, seq[1:], strict=False)]
     total = sum(logs)
     backwards = sum(table[b, a].log().item() for a, b in zip(seq, seq[1:], strict=False))
+    softer = table.log_softmax(dim=1)
+    soft = sum(softer[a, b].item() for a, b in zip(seq, seq[1:], strict=False))
     got = attempt(table, ids, end)
     expect(
         not isinstance(got, torch.Tensor) or got.ndim == 0,
@@ -107,6 +127,8 @@ def ex_01_3(attempt):
             "rows and columns are exchanged: the row is the previous word": backwards,
             "this is the probability; its logarithm was asked": math.exp(total),
             "the sign is wrong: log q is negative, -log q is the loss": -total,
+            "this is in bits: nats use the natural logarithm": total / math.log(2),
+            "the table holds probabilities already: they need no softmax": soft,
             "this is the mean over the pairs; the document's log-probability is the sum": (
                 total / len(logs)
             ),
@@ -133,12 +155,14 @@ def ex_01_4(attempt):
     """Repeated pairs, an empty document, several documents."""
     end, size = 4, 5
     documents = [[0, 1, 0, 1, 2], [], [3], [2, 2, 2]]
-    want = _counts(documents, size, end)
-    inner = _inner(documents, size)
+    want = pair_counts(documents, size, end)
+    inner = inner_pairs(documents, size)
     glued = [end, *(i for ids in documents for i in ids), end]
     got = attempt(documents, size, end)
     same_shape(got, want, "the table")
     no_start, no_stop = want.clone(), want.clone()
+    no_empty = pair_counts([ids for ids in documents if ids], size, end)
+    once = sum((pair_counts([ids], size, end) > 0).float() for ids in documents)
     for ids in documents:
         seq = [end, *ids, end]
         no_start[seq[0], seq[1]] -= 1
@@ -150,27 +174,21 @@ def ex_01_4(attempt):
         known={
             "rows and columns are exchanged: the row is the word that comes first": want.T,
             "pairs that come twice are counted once": (want > 0).float(),
+            "a pair that comes twice in a document is counted once: counts[a, b] += 1 with two "
+            "tensors of ids adds one for all of its repeats": once,
+            "all rows are one and the same list: [[0] * V] * V repeats the list, not its "
+            "contents": want.sum(dim=0).expand(size, size),
+            "the empty document is left out: `end` follows `end` there": no_empty,
             "the borders are missing: `end` stands before the first word and after the last": inner,
             "the beginnings are missing: `end` stands before the first word too": no_start,
             "the stops are missing: `end` follows the last word": no_stop,
-            "documents run into each other: each has a border of its own": _inner([glued], size),
+            "documents run into each other: each has a border of its own": inner_pairs(
+                [glued], size
+            ),
             "these are probabilities; counts were asked": want
             / want.sum(dim=1, keepdim=True).clamp(min=1),
         },
     )
-
-
-def _inner(documents, size):
-    """Counts of the pairs inside each list."""
-    counts = torch.zeros(size, size)
-    for ids in documents:
-        for a, b in zip(ids, ids[1:], strict=False):
-            counts[a, b] += 1
-    return counts
-
-
-def _counts(documents, size, end):
-    return _inner([[end, *ids, end] for ids in documents], size)
 
 
 @exercise("01.5", "the gradient, without autograd")
@@ -186,6 +204,9 @@ def ex_01_5(attempt):
         return torch.zeros(6, 6).index_add_(0, prev, rows)
 
     want = into_rows(said - happened) / 5
+    by_row = into_rows(said - happened) / torch.bincount(prev, minlength=6).clamp(min=1)[:, None]
+    repeats = into_rows(said)
+    repeats[prev, next_] -= 1  # once for a pair that comes twice
     forgotten = torch.zeros(6, 6)
     forgotten[prev] += (said - happened) / 5
     got = attempt(W, prev, next_)
@@ -208,6 +229,9 @@ def ex_01_5(attempt):
             )
             / 5,
             "the gradient is transposed: row = previous word": want.T,
+            "each row is averaged by itself; the mean is over all N pairs": by_row,
+            "a pair that comes twice has happened twice: grad[prev, next_] -= 1 subtracts once "
+            "for all of its repeats": repeats / 5,
         },
         atol=1e-5,
     )
@@ -216,74 +240,26 @@ def ex_01_5(attempt):
 @exercise("01.6", "a smoothed ladder")
 def ex_01_6(attempt):
     """A known context, an unknown one, an unseen word, and a ladder of one rung."""
-    words = "a b c a b d a c c a b c".split()
-    counts = _ladder_counts(words, 3)
+    words = "a b c a b d a c c a b c b a a".split()
+    counts = ladder_counts(words, 3)
     size, k = 6, 2.0
     cases = [(["a", "b"], "c"), (["c", "a"], "b"), (["d", "d"], "a"), (["a", "b"], "never")]
     for seen, word in cases:
-        want = _ladder(counts, seen, word, size, k)
-        rows = [c.get(tuple(seen[len(seen) - m :])) for m, c in enumerate(counts)]
-        top = rows[-1]
-        raw = top[word] / sum(top.values()) if top else want
-        uniform_prior = (top[word] + k / size) / (sum(top.values()) + k) if top else want
-        unweighted = _ladder(counts, seen, word, size, k, add=1.0)
+        want = ladder(counts, seen, word, size, k)
         close(
             attempt(counts, seen, word, size, k),
             want,
             f"q({word} | {' '.join(seen)})",
-            known={
-                "these are the raw counts of the longest context: the k imaginary words are "
-                "missing": raw,
-                "the imaginary words come from 1 / vocab_size; they should come from the rung "
-                "below": uniform_prior,
-                "the imaginary words are not spread by q: add k * q to the count": unweighted,
-                "k is added above and not below: divide by total + k": _ladder(
-                    counts, seen, word, size, k, below=False
-                ),
-                "the ladder stops one rung too early: the longest context is missing": _ladder(
-                    counts[:-1], seen, word, size, k
-                ),
-                "the first rung, the empty context, is left out": _ladder(
-                    counts, seen, word, size, k, first=1
-                ),
-                "the contexts are the first words of `seen`; take the last": _ladder(
-                    counts, seen, word, size, k, end=False
-                ),
-                "a context that never occurred must change nothing; yours resets q": _ladder(
-                    counts, seen, word, size, k, reset=True
-                ),
-            },
+            known=ladder_mistakes(counts, seen, word, size, k),
         )
     long = ["a"] * 5 + ["a", "b"]
-    want = _ladder(counts, long, "c", size, k)
+    want = ladder(counts, long, "c", size, k)
     close(attempt(counts, long, "c", size, k), want, "q with a long `seen`")
     close(
         attempt(counts[:1], ["a", "b"], "c", size, k),
-        _ladder(counts[:1], ["a", "b"], "c", size, k),
+        ladder(counts[:1], ["a", "b"], "c", size, k),
         "q with one rung only",
     )
-
-
-def _ladder_counts(words, n):
-    counts = [{} for _ in range(n)]
-    for m in range(n):
-        for t in range(m, len(words)):
-            counts[m].setdefault(tuple(words[t - m : t]), Counter())[words[t]] += 1
-    return counts
-
-
-def _ladder(counts, seen, word, size, k, *, add=None, below=True, first=0, end=True, reset=False):
-    """The ladder, with the well-known mistakes as switches."""
-    q = 1 / size
-    for m, rows in list(enumerate(counts))[first:]:
-        context = tuple(seen[len(seen) - m :] if end else seen[:m])
-        row = rows.get(context)
-        if row:
-            prior = k * q if add is None else k * add
-            q = (row[word] + prior) / (sum(row.values()) + (k if below else 0))
-        elif reset:
-            q = 1 / size
-    return q
 
 
 @exercise("01.7", "the limit of an n-gram")
@@ -297,36 +273,10 @@ def ex_01_7(attempt):
     }
     uneven = {"a": 0.1, "a a": 0.2, "a b a a": 0.3, "b": 0.4}
     for language, name in ((toy, "the four documents"), (uneven, "a language of uneven texts")):
-        entropy = -sum(p * math.log(p) for p in language.values())
         for n in (2, 1, 3, 4):
-            want = _limit(language, n)
-            n_words = sum(p * (len(x.split()) + 1) for x, p in language.items())
             close(
                 attempt(language, n),
-                want,
+                limit(language, n),
                 f"the limit for {name}, n = {n},",
-                known={
-                    "this is in bits; nats were asked": want / math.log(2),
-                    "the documents count equally; each should count by its probability": _limit(
-                        dict.fromkeys(language, 1 / len(language)), n
-                    ),
-                    "the context has n words; an n-gram looks back n - 1": _limit(language, n + 1),
-                    "stopping is not predicted: add `<end>` after the last word": _limit(
-                        language, n, stop=False
-                    ),
-                    "the beginning is not predicted: put n - 1 end marks in front": _limit(
-                        language, n, start=False
-                    ),
-                    "this is per word; nats per document were asked": want / n_words,
-                    "this is the entropy of the language; an n-gram forgets": entropy,
-                },
+                known=limit_mistakes(language, n),
             )
-
-
-def _limit(language, n, *, stop=True, start=True):
-    rows = {}
-    for text, p in language.items():
-        seq = ["<end>"] * (n - 1) * start + text.split() + ["<end>"] * stop
-        for t in range(n - 1, len(seq)):
-            rows.setdefault(tuple(seq[t - n + 1 : t]), Counter())[seq[t]] += p
-    return -sum(c * math.log(c / sum(row.values())) for row in rows.values() for c in row.values())
