@@ -80,6 +80,8 @@ def ex_01_2(attempt):
         known={
             "the bits per token are still nats: divide by log(2)": 2.5,
             "you multiply by log(2) where a division is due": 2.5 * math.log(2),
+            "another unit is another factor: divide the nats by log(2), take no logarithm of "
+            "them": math.log2(2.5),
             "the bits per token are divided by the bytes": 300 / 480 / math.log(2),
             "these are the bits of the whole text: divide by the tokens": nats / math.log(2),
         },
@@ -226,6 +228,10 @@ def ex_01_5(attempt):
             / 5,
             "the logits have not been turned into probabilities: apply the softmax": into_rows(
                 W[prev] - happened
+            )
+            / 5,
+            "only the rows of words that came before get a gradient; yours fills them all": (
+                W.softmax(dim=1) - torch.zeros(6, 6).index_put((prev, next_), torch.tensor(1.0))
             )
             / 5,
             "the gradient is transposed: row = previous word": want.T,

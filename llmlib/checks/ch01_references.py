@@ -67,7 +67,7 @@ def ladder_mistakes(counts, seen, word, size, k):
         "the ladder stops one rung too early: the longest context is missing": ladder(
             counts[:-1], seen, word, size, k
         ),
-        "the first rung, the empty context, is left out": ladder(
+        "the first rung, the empty context, is left out (seen[-0:] is the whole list)": ladder(
             counts, seen, word, size, k, first=1
         ),
         "the contexts are the first words of `seen`; take the last": ladder(

@@ -22,6 +22,7 @@ MISTAKES = {
         (("bits / n_bytes", "bits / n_tokens"), "divided by the tokens"),
         (("bits / n_bytes", "nats / n_bytes"), "still nats"),
         (("math.exp(per_token)", "per_token"), "not yet the perplexity"),
+        (("bits / n_tokens", "math.log2(per_token)"), "no logarithm"),
         (("bits / n_tokens", "bits"), "bits of the whole text"),
         (
             ("math.exp(per_token), bits / n_tokens", "bits / n_tokens, math.exp(per_token)"),
@@ -101,6 +102,13 @@ MISTAKES = {
             "    return grad / len(prev)\n",
             "happened twice",
         ),
+        (
+            "def bigram_gradient(W, prev, next_):\n"
+            "    happened = torch.zeros_like(W)\n"
+            "    happened[prev, next_] = 1\n"
+            "    return (W.softmax(dim=1) - happened) / len(prev)\n",
+            "fills them all",
+        ),
         (("W[prev].softmax(dim=1)", "W[prev].clone()"), "apply the softmax"),
     ],
     "01.6": [
@@ -115,7 +123,7 @@ MISTAKES = {
             ("    return q\n", "        else:\n            return 0.0\n    return q\n"),
             "yours gives 0",
         ),
-        (("seen[len(seen) - m:]", "seen[-m:]"), "empty context"),
+        (("seen[len(seen) - m:]", "seen[-m:]"), "seen[-0:] is the whole list"),
         (("range(len(counts))", "range(len(counts) - 1)"), "one rung too early"),
         (
             "def smoothed_prob(counts, seen, word, vocab_size, k):\n"

@@ -8,9 +8,11 @@ MISTAKES = {
         (("128 + code_point % 64", "code_point % 64"), "mark 10"),
         (("code_point < 2048", "code_point <= 2048"), "where one length ends"),
         ("def utf8(code_point):\n    return [code_point]\n", "takes 2 bytes"),
+        (("[mark + code_point]", "[code_point]"), "first byte lacks its mark"),
     ],
     "02.2": [
         (("+ count", "+ 1"), "each word is counted once"),
+        (("counts.get(pair, 0) + count", "count"), "do not replace"),
         (("zip(word, word[1:])", "set(zip(word, word[1:]))"), "twice"),
         (
             "def pair_counts(word_counts):\n"
@@ -24,6 +26,17 @@ MISTAKES = {
     ],
     "02.3": [
         (("min(found)", "min(found, key=lambda f: f[1])"), "lowest rank"),
+        (("min(found)", "min(found, key=lambda f: (f[0], -f[1]))"), "leftmost"),
+        (
+            "def encode_by_rank(word, ranks):\n"
+            "    word, i = list(word), 0\n"
+            "    while i < len(word):\n"
+            "        if tuple(word[i : i + 2]) in ranks:\n"
+            "            word[i : i + 2] = [word[i] + word[i + 1]]\n"
+            "        i += 1\n"
+            "    return word\n",
+            "look again",
+        ),
         (("min(found)", "max(found, key=lambda f: (f[0], -f[1]))"), "highest rank first"),
         (
             "def encode_by_rank(word, ranks):\n"
@@ -58,6 +71,12 @@ MISTAKES = {
             "word by word",
         ),
         (("len(text.split())", "1"), "tokens per text"),
+        (
+            "def fertility(encode, texts):\n"
+            "    glued = ' '.join(texts)\n"
+            "    return len(encode(glued)) / len(glued.split())\n",
+            "glue the texts",
+        ),
     ],
     "02.5": [
         (("pieces.append(prefix + word", "pieces.append(word"), "lack their ##"),
@@ -71,10 +90,24 @@ MISTAKES = {
             ),
             "whole word becomes [UNK]",
         ),
+        (
+            "def wordpiece(word, vocab):\n"
+            "    def cut(start):\n"
+            "        if start == len(word):\n"
+            "            return []\n"
+            "        for end in range(len(word), start, -1):\n"
+            "            piece = ('##' if start else '') + word[start:end]\n"
+            "            rest = cut(end) if piece in vocab else None\n"
+            "            if rest is not None:\n"
+            "                return [piece, *rest]\n"
+            "    return cut(0) or ['[UNK]']\n",
+            "never looks back",
+        ),
     ],
     "02.6": [
         (("return cut[::-1]", "return cut"), "turn the list round"),
         (("+ log_prob[piece]", "- 1"), "fewest pieces"),
+        (('[float("-inf")] * len(word)', "[0.0] * len(word)"), "-inf, and not 0"),
         (("    if best[-1]", "    if False and best[-1]"), "ValueError"),
         (
             "def viterbi(word, log_prob):\n"
@@ -103,6 +136,14 @@ MISTAKES = {
         (
             ("tokenizer.encode(user)", "tokenizer.encode(user.replace('<|end|>', ''))"),
             "altered",
+        ),
+        (
+            ("tokenizer.encode(system)", "tokenizer.encode(system, allowed_special='all')"),
+            "did a text bring its own",
+        ),
+        (
+            ('*tokenizer.encode(system), mark["<|end|>"]', "*tokenizer.encode(system)"),
+            "Is one missing",
         ),
         (('        mark["<|assistant|>"],\n', ""), "<|assistant|> is missing"),
     ],
