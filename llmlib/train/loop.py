@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 import torch.nn.functional as F
@@ -60,11 +60,12 @@ def train(
     `interrupted=True`; a second one stops at once. Raises `TrainingDiverged` at the first loss or
     gradient that is not finite, before it can touch the weights.
     """
+    config = _settle_precision(config, state, next(model.parameters()).device)
     optimizer = make_optimizer(model, config)
     history = _restore(state, config, optimizer, batches) if state else History()
     forward = torch.compile(model) if config.compile else model
     source = iter(batches)
-    done, saved = len(history.step), None
+    done, saved = len(history.step), "the one that this run went on from" if state else None
     with StopRequest() as stop:
         steps = range(done, config.steps)
         bar = runtime.progress(steps, initial=done, total=config.steps, disable=not show)
@@ -93,6 +94,22 @@ def train(
             if stopped:
                 break
     return history
+
+
+def _settle_precision(config: TrainConfig, state: dict | None, device) -> TrainConfig:
+    """`config` with "auto" replaced: by what the saved run had, or by what all processes find fast.
+
+    The choice rests on a measurement, so it is made once a run: a run that is taken up again, on a
+    busier machine perhaps, must not go on in another precision.
+    """
+    if config.precision != "auto":
+        return config
+    settled = state["config"]["precision"] if state else "auto"
+    if settled == "auto":
+        fast = torch.tensor([float(runtime.pick_precision(device) == "bfloat16")], device=device)
+        agreed = runtime.all_sum(fast).item() == runtime.world_size()
+        settled = "bfloat16" if agreed else "float32"
+    return replace(config, precision=settled)
 
 
 def _due(step: int, every: int, last: bool) -> bool:
@@ -163,6 +180,8 @@ def _state(history: History, config: TrainConfig, optimizer: Optimizers, batches
 def _restore(state: dict, config: TrainConfig, optimizer: Optimizers, batches) -> History:
     """Put optimizer, batches and generators back to `state`; return the history so far."""
     old, new = TrainConfig(**state["config"]), config
+    if old.precision == "auto":  # such a state does not say what it was trained in
+        old = replace(old, precision=new.precision)
     changed = [
         f"{name}: {getattr(old, name)} → {getattr(new, name)}"
         for name in asdict(new)

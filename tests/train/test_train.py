@@ -1,5 +1,6 @@
 """The loop: exact gradients, resumed bit for bit, stopped cleanly."""
 
+import copy
 import dataclasses
 import os
 import signal
@@ -8,7 +9,7 @@ import threading
 import pytest
 import torch
 
-from llmlib import checkpoint
+from llmlib import checkpoint, runtime
 from llmlib.train import History, TrainConfig, TrainingDiverged, next_token_loss, train
 from llmlib.train.history import StopRequest
 from llmlib.train.loop import _gradients, _scale_gradients
@@ -109,6 +110,28 @@ def test_resuming_is_bit_exact(tiny, batches, tok, tmp_path, optimizer):
         assert history.tokens == whole.tokens
 
 
+def test_a_resumed_run_keeps_the_precision_that_was_measured_once(tiny, batches, monkeypatch):
+    """ "auto" is decided by timing, which may come out otherwise on a busier day."""
+    config, states = dataclasses.replace(CONFIG, precision="auto", save_every=5), []
+    monkeypatch.setattr(runtime, "pick_precision", lambda device: "bfloat16")
+    model, weights = tiny(), []
+
+    def save(state):
+        states.append(copy.deepcopy(state))  # its tensors go on being trained
+        weights.append(weights_of(model))
+        return "x"
+
+    whole = train(model, batches(), next_token_loss, config, save=save)
+    monkeypatch.setattr(runtime, "pick_precision", lambda device: "float32")
+    again = tiny()
+    again.load_state_dict(weights[0])
+    history = train(again, batches(), next_token_loss, config, state=states[0])
+    assert history.loss == whole.loss and same(weights_of(again), weights_of(model))
+    other = dataclasses.replace(config, precision="float32")
+    with pytest.raises(ValueError, match="precision: bfloat16 → float32"):
+        train(tiny(), batches(), next_token_loss, other, state=states[0])
+
+
 def test_resuming_with_another_configuration_is_refused(tiny, batches):
     states = []
     train(tiny(), batches(), next_token_loss, CONFIG, save=lambda s: states.append(s) or "x")
@@ -186,6 +209,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(tiny, ba
     assert error.value.step == 7 and "step 7" in str(error.value)
     assert "run/last" in str(error.value) and "learning rate" in str(error.value)
     assert len(saved[-1]["history"]["step"]) == 6
+    calls[:] = [0] * 6  # the seventh loss once more, after taking the run up again
+    with pytest.raises(TrainingDiverged, match="is the one that this run went on from"):
+        train(tiny(), batches(), loss_fn, config, state=saved[-1])
     straight = tiny()
     loss_six = dataclasses.replace(CONFIG)
     calls[:] = [0] * 100  # no more trouble
