@@ -87,7 +87,7 @@ def read(path: str | Path) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}; train one with llmlib.recipes.pretrain")
-    restore = "restore it from a copy, or train it again with the command that made it"
+    restore = "restore it from a copy, or remove it and train again with the command that made it"
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -99,11 +99,11 @@ def read(path: str | Path) -> Checkpoint:
             f"{path} is no {FORMAT} file (its format: {metadata.get('format')!r}). For a model "
             "from the Hugging Face hub use checkpoint.from_hf(folder)"
         )
-    if metadata["sha256"] != _digest(tensors, metadata):
+    if metadata.get("sha256") != _digest(tensors, metadata):
         raise CheckpointError(f"{path} was altered after it was saved; {restore}")
     state = unflatten(json.loads(metadata["trainer"]), tensors)
     return Checkpoint(
-        config=ModelConfig(**json.loads(metadata["config"])),
+        config=_config(path, metadata),
         weights={k: t for k, t in tensors.items() if not k.startswith(TRAINER + ".")},
         tokenizer=_tokenizer(path, metadata),
         tokenizer_fingerprint=metadata["tokenizer_fingerprint"] or None,
@@ -155,6 +155,17 @@ def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
         digest.update(f"{name}\0{t.dtype}\0{tuple(t.shape)}\0".encode())
         digest.update(t.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _config(path: Path, metadata: dict[str, str]) -> ModelConfig:
+    """The model's configuration. Raises `CheckpointError` for fields that this library lacks."""
+    try:
+        return ModelConfig(**json.loads(metadata["config"]))
+    except TypeError as error:
+        raise CheckpointError(
+            f"{path} was written by another version of llmlib ({error}): read it with that one, or "
+            "train the model again"
+        ) from error
 
 
 def _tokenizer(path: Path, metadata: dict[str, str]):

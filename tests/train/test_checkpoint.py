@@ -76,7 +76,7 @@ def test_a_truncated_file_is_refused(saved, keep):
     folder, path = saved
     raw = Path(path).read_bytes()
     (folder / "m.safetensors").write_bytes(raw[: int(len(raw) * keep)])
-    with pytest.raises(CheckpointError, match="truncated or damaged.*train it again"):
+    with pytest.raises(CheckpointError, match="truncated or damaged.*remove it and train again"):
         checkpoint.load(path)
 
 
@@ -95,6 +95,30 @@ def test_a_file_with_one_bit_changed_is_refused(saved, where):
     (folder / "m.safetensors").write_bytes(raw)
     with pytest.raises(CheckpointError, match="altered|damaged"):
         checkpoint.load(path)
+
+
+def rewritten(path, **metadata):
+    """The file with other metadata, as a careless tool might leave it."""
+    with safe_open(path, framework="pt") as file:
+        save_file(load_file(path), path, file.metadata() | metadata)
+
+
+def test_a_file_without_its_hash_or_of_another_version_is_refused(saved, monkeypatch):
+    _, path = saved
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    config = json.loads(metadata["config"]) | {"n_experts": 8}
+    rewritten(path, config=json.dumps(config))
+    with pytest.raises(CheckpointError, match="altered"):
+        checkpoint.read(path)
+    hash = metadata["sha256"]
+    monkeypatch.setattr("llmlib.checkpoint.file._digest", lambda *_: hash)
+    with pytest.raises(CheckpointError, match="another version of llmlib.*n_experts"):
+        checkpoint.read(path)
+    del metadata["sha256"]
+    save_file(load_file(path), path, metadata)
+    with pytest.raises(CheckpointError, match="altered"):
+        checkpoint.read(path)
 
 
 def test_what_is_not_a_checkpoint_is_refused(saved):
