@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from llmlib.data.tokens import DataError
+
 SUFFIXES = (".txt", ".md", ".jsonl", ".jsonl.gz", ".parquet")
 
 
@@ -17,7 +19,7 @@ def load_corpus(source: str | Path, *, field: str = "text", split: str = "train"
             Hugging Face hub ("owner/name"), of which the files of `split` are downloaded.
 
     Empty documents are left out. Raises `FileNotFoundError` where there is nothing of that name,
-    `ValueError` where a file is not what its name says, each naming the file.
+    `DataError` (a ValueError) where a file is not what its name says, each naming the file.
     """
     path = Path(source).expanduser()
     if path.is_file():
@@ -59,7 +61,7 @@ def _read(path: Path, field: str) -> Iterator[str]:
         else:
             yield path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise DataError(
             f"{path} is not UTF-8 text (byte {error.start}); convert it first, for example with "
             "`iconv -f latin1 -t utf-8`"
         ) from error
@@ -74,11 +76,11 @@ def _read_jsonl(path: Path, field: str) -> Iterator[str]:
             try:
                 value = json.loads(line)
             except json.JSONDecodeError as error:
-                raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
+                raise DataError(f"{path}, line {number}: not JSON ({error})") from error
             text = value.get(field) if isinstance(value, dict) else value
             if not isinstance(text, str):
                 keys = f"; it has {sorted(value)}" if isinstance(value, dict) else ""
-                raise ValueError(f"{path}, line {number}: no text in field {field!r}{keys}")
+                raise DataError(f"{path}, line {number}: no text in field {field!r}{keys}")
             yield text
 
 
@@ -89,7 +91,7 @@ def _read_parquet(path: Path, field: str) -> Iterator[str]:
         raise ImportError(f"{path} is a parquet file: `pip install pyarrow` to read it") from error
     table = parquet.ParquetFile(path)
     if field not in table.schema_arrow.names:
-        raise ValueError(f"{path}: no column {field!r}; it has {table.schema_arrow.names}")
+        raise DataError(f"{path}: no column {field!r}; it has {table.schema_arrow.names}")
     for batch in table.iter_batches(columns=[field]):
         yield from (text for text in batch.column(0).to_pylist() if text is not None)
 
@@ -110,6 +112,6 @@ def _download(name: str, split: str) -> list[Path]:
     files = [f for f in listed if f.endswith(SUFFIXES) and not f.endswith(".md")]
     of_split = [f for f in files if split in f] or files
     if not of_split:
-        raise ValueError(f"dataset {name!r} has no text files ({', '.join(SUFFIXES)})")
+        raise DataError(f"dataset {name!r} has no text files ({', '.join(SUFFIXES)})")
     folder = Path(snapshot_download(name, repo_type="dataset", allow_patterns=of_split))
     return [folder / f for f in sorted(of_split)]

@@ -24,7 +24,7 @@ FORMAT = "llmlib-shards-1"
 
 
 class DataError(ValueError):
-    """Stored tokens that cannot be trusted: truncated, altered, or made with another tokenizer."""
+    """Text that cannot be read, or tokens that cannot be trusted, with what to do about it."""
 
 
 class TokenData:

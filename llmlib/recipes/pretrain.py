@@ -13,21 +13,26 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from itertools import islice
 from pathlib import Path
 
 from llmlib import checkpoint, parallel, runtime, tokenizer
-from llmlib.data import TokenBatches, TokenData, load_corpus, load_shards, tokenize_to_shards
+from llmlib.checkpoint import CheckpointError
+from llmlib.data import DataError, TokenBatches, TokenData, load_shards, tokenize_to_shards
 from llmlib.model import PRESETS, Transformer
-from llmlib.train import History, TrainConfig, evaluate, next_token_loss, train
-from llmlib.world import Document, World
-from llmlib.world.world import STANDARD_DOCUMENTS
+from llmlib.recipes.texts import OwnText, WorldText, at_most
+from llmlib.train import (
+    History,
+    TrainConfig,
+    TrainingDiverged,
+    evaluate,
+    next_token_loss,
+    train,
+)
 
 TOKENIZER_CHARACTERS = 10_000_000  # of training text that a tokenizer is trained on
-HELD_OUT_CHARACTERS = 1_000_000  # of own text to evaluate on, at most
 MAY_CHANGE = {"out", "save_every", "eval_every", "grad_accum", "compile"}  # when going on
+DECIDE_THE_TEXT = {"data", "field", "tokenizer", "vocab_size", "tokens", "seed"}
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -130,97 +135,39 @@ def pretrain(args: argparse.Namespace, command: str) -> History:
     return history
 
 
-# -- text -------------------------------------------------------------------------------------
-
-
-class WorldText:
-    """Documents of the course's world: each is new, and its probability is known."""
-
-    def __init__(self, args: argparse.Namespace):
-        self.args = args
-        self.small = args.data == "world-small"
-        self.world = World().small() if self.small else World()
-        what = "easy mixture of the course's world" if self.small else "the course's world"
-        self.meta = {"data": f"{what}, every document seen once", "world": World().fingerprint()}
-
-    def texts(self, tok=None) -> Iterator[str]:
-        """Training documents: the standard corpus, or with a tokenizer about `--tokens` of them."""
-        n = STANDARD_DOCUMENTS
-        if tok and self.args.tokens:
-            probe = [d.text for d in self.world.documents(500, self.args.seed)]
-            n = round(self.args.tokens * len(probe) / TokenData.from_texts(probe, tok).n_tokens)
-        draw = self.world.documents if self.small else self.world.corpus
-        return (document.text for document in draw(n, self.args.seed))
-
-    def held_out(self) -> tuple[list[Document], list[float]]:
-        """Documents drawn independently of the training text, and the exact log p of each."""
-        documents = list(self.world.documents(self.args.held_out, self.args.seed, "val"))
-        return documents, [document.log_prob for document in documents]
-
-
-class OwnText:
-    """Any other text. Held out: every twentieth document, or the last tenth of a single one."""
-
-    def __init__(self, args: argparse.Namespace):
-        self.args = args
-        self.meta = {"data": args.data}
-        self.single = len(list(islice(self._documents(), 2))) < 2
-
-    def texts(self, tok=None) -> Iterator[str]:
-        """Training documents."""
-        if self.single:
-            return iter(self._halves()[:1])
-        return (text for i, text in enumerate(self._documents()) if i % 20 != 19)
-
-    def held_out(self) -> tuple[list[str], None]:
-        """Documents kept from training; nobody knows their exact probability."""
-        if self.single:
-            return [self._halves()[1][:HELD_OUT_CHARACTERS]], None
-        texts = (text for i, text in enumerate(self._documents()) if i % 20 == 19)
-        return list(at_most(islice(texts, self.args.held_out), HELD_OUT_CHARACTERS)), None
-
-    def _documents(self) -> Iterator[str]:
-        return load_corpus(self.args.data, field=self.args.field)
-
-    def _halves(self) -> list[str]:
-        text = next(self._documents(), "")
-        if len(text) < 1000:
-            raise SystemExit(f"{self.args.data} has {len(text)} characters: too little to train on")
-        cut = text.rfind("\n", 0, len(text) * 9 // 10) + 1 or len(text) * 9 // 10
-        return [text[:cut], text[cut:]]
-
-
-def at_most(texts: Iterable[str], characters: int) -> Iterator[str]:
-    """The first of `texts`, the last one cut, `characters` in all."""
-    for text in texts:
-        if characters <= 0:
-            return
-        yield text[:characters]
-        characters -= len(text)
-
-
 # -- preparation ------------------------------------------------------------------------------
 
 
 def check_same_run(args: argparse.Namespace) -> None:
-    """Remember what this folder's run is, and refuse to go on with another in the same folder."""
+    """Remember what this folder's run is, and refuse to go on with another in the same folder.
+
+    Once there is a checkpoint, every setting is fixed; before that only what the tokens in the
+    folder depend on is, so that a command that was refused can be corrected and repeated.
+    """
     if not runtime.is_main():
         return
     settings = {name: str(value) for name, value in vars(args).items() if name not in MAY_CHANGE}
     path = args.out / "run.json"
-    if not path.exists():
-        args.out.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(settings, indent=1))
-        partial.replace(path)
-        return
-    before = json.loads(path.read_text())
-    changed = [f"{k}: {before.get(k)} → {v}" for k, v in settings.items() if before.get(k) != v]
+    before = json.loads(path.read_text()) if path.exists() else settings
+    fixed = set()
+    if (args.out / "last.safetensors").exists():
+        fixed = settings.keys()
+    elif (args.out / "tokenizer.json").exists() or (args.out / "tokens").exists():
+        fixed = DECIDE_THE_TEXT
+    changed = [
+        f"{name}: {before.get(name)} → {value}"
+        for name, value in settings.items()
+        if name in fixed and before.get(name) != value
+    ]
     if changed:
         raise SystemExit(
             f"{args.out} holds a run with other settings ({'; '.join(changed)}). Repeat its "
             "command to go on with it, or choose another --out"
         )
+    args.out.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(settings, indent=1))
+    partial.replace(path)
 
 
 def get_tokenizer(args: argparse.Namespace, source) -> tokenizer.Tokenizer:
@@ -234,6 +181,8 @@ def get_tokenizer(args: argparse.Namespace, source) -> tokenizer.Tokenizer:
         say(f"training a tokenizer of {args.vocab_size} tokens")
         texts = at_most(source.texts(), TOKENIZER_CHARACTERS)
         special = tokenizer.SPECIAL_TOKENS
+        if args.vocab_size < 256 + len(special):
+            raise SystemExit(f"--vocab-size must be at least {256 + len(special)}")
         tokenizer.BPE.train(texts, args.vocab_size, special_tokens=special).save(path)
     return tokenizer.load(path)
 
@@ -299,5 +248,15 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
+def command_line() -> None:
+    """`main` for a terminal: what the user can mend is said in a line, without a traceback."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from there")
+    except (OSError, DataError, CheckpointError, TrainingDiverged) as error:
+        sys.exit(f"error: {error}")
+
+
 if __name__ == "__main__":
-    main()
+    command_line()

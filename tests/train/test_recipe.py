@@ -153,6 +153,27 @@ def test_a_single_file_holds_out_its_last_tenth(tmp_path, texts):
     assert 0.85 < len(train_text) / len(train_text + held_out) <= 0.9
 
 
+def test_a_heading_before_one_long_line_is_not_all_that_is_trained_on(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text("A heading\n" + "word " * 2000)
+    source = pretrain.OwnText(pretrain.arguments(["--data", str(path), "--out", str(tmp_path)]))
+    (text,) = source.texts()
+    assert len(text) == len(path.read_text()) * 9 // 10
+
+
+def test_a_folder_of_a_few_files_holds_out_the_last_tenth_of_each(tmp_path, texts):
+    """Three files have no twentieth: the run must not end with nothing to evaluate on."""
+    folder = tmp_path / "books"
+    folder.mkdir()
+    for i in range(3):
+        (folder / f"{i}.txt").write_text("\n".join(texts[50 * i : 50 * i + 50]))
+    history = pretrain.main(arguments(folder, tmp_path / "run", "--tokens", "300"))
+    assert history.evals[-1]["documents"] == 3
+    source = pretrain.OwnText(pretrain.arguments(["--data", str(folder), "--out", str(tmp_path)]))
+    whole = [a + b for a, b in zip(source.texts(), source.held_out()[0], strict=True)]
+    assert whole == [(folder / f"{i}.txt").read_text() for i in range(3)]
+
+
 def test_nothing_is_both_trained_on_and_held_out(corpus, texts, tmp_path):
     args = pretrain.arguments(["--data", str(corpus), "--out", str(tmp_path)])
     source = pretrain.OwnText(args)
@@ -170,6 +191,38 @@ def test_bad_input_is_named(tmp_path, corpus):
         pretrain.main(arguments(corpus, tmp_path / "long", "--seq-len", "600"))
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         pretrain.main(["--data", "none/such/text.txt", "--out", str(tmp_path / "none")])
+    with pytest.raises(SystemExit, match="at least 269"):
+        pretrain.main(arguments(corpus, tmp_path / "few", "--vocab-size", "200"))
+
+
+def test_a_refused_command_can_be_corrected_in_the_same_folder(corpus, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(SystemExit, match="at least 269"):
+        pretrain.main(arguments(corpus, out, "--vocab-size", "200"))
+    with pytest.raises(SystemExit, match="context of 512"):
+        pretrain.main(arguments(corpus, out, "--seq-len", "600"))
+    with pytest.raises(SystemExit, match=r"vocab_size: 300 → 310"):  # the tokens are there
+        pretrain.main(arguments(corpus, out, "--vocab-size", "310"))
+    assert pretrain.main(arguments(corpus, out, "--tokens", "2300")).step[-1] == 18
+
+
+@pytest.mark.parametrize("what", ["nothing", "not text", "stopped"])
+def test_the_command_line_answers_in_a_line(tmp_path, monkeypatch, what):
+    """Mistakes of the user, and Ctrl-C before the first step, end without a traceback."""
+    path = tmp_path / "text.txt"
+    if what == "not text":
+        path.write_bytes(b"\xe9" * 2000)
+    if what == "stopped":
+        path.write_text("word " * 1000)
+
+        def interrupt(*arguments):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(pretrain, "get_tokenizer", interrupt)
+    monkeypatch.setattr(sys, "argv", ["pretrain", *arguments(path, tmp_path / "run")])
+    message = {"nothing": "no file or folder", "not text": "not UTF-8", "stopped": "goes on"}[what]
+    with pytest.raises(SystemExit, match=message):
+        pretrain.command_line()
 
 
 @pytest.mark.parametrize("data", ["world", "world-small"])
