@@ -24,7 +24,8 @@ def is_type(got, kind, what="the result"):
     """Reject unless `got` is an instance of `kind` (a type or a tuple of types)."""
     if not isinstance(got, kind):
         names = [k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,))]
-        raise Wrong(f"{what} should be a {' or '.join(names)}, not {_kind(got)}.")
+        article = "an" if names[0][0] in "aeiou" else "a"
+        raise Wrong(f"{what} should be {article} {' or '.join(names)}, not {_kind(got)}.")
 
 
 def same_shape(got, shape, what="the result"):
@@ -145,6 +146,10 @@ def equal(got, want, what="the result", known=None):
             )
         i = next(i for i, (a, b) in enumerate(zip(got, want, strict=True)) if not _equal(a, b))
         raise Wrong(f"{what} at position {i} should be {_cut(want[i])}; yours is {_cut(got[i])}.")
+    if isinstance(want, torch.Tensor) and isinstance(got, torch.Tensor) and want.shape == got.shape:
+        i = int((got != want).flatten().nonzero()[0])
+        mine, theirs = got.flatten()[i].item(), want.flatten()[i].item()
+        raise Wrong(f"{what} {_where(i, want.shape)} should be {theirs}; yours is {mine}.")
     raise Wrong(f"{what} should be {_cut(want)}; yours is {_cut(got)}.")
 
 

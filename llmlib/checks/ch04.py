@@ -6,6 +6,7 @@ import torch
 
 from . import close, equal, exercise, expect, finite, is_type, raises, same_dtype, same_shape
 from .ch04_references import (
+    Largest,
     attend,
     before_copy,
     induction,
@@ -44,6 +45,11 @@ def ex_04_1(attempt):
                 "your tokens look ahead: True stands right of the diagonal and not left of it": (
                     torch.ones(n_queries, n_keys, dtype=torch.bool).triu(shift)
                 ),
+                "each token sees one token too many: the one after it": lower(
+                    n_queries, n_keys, shift + 1
+                ),
+                "the diagonal is shifted the wrong way: more keys than queries means further to "
+                "the right": lower(n_queries, n_keys, -shift),
             },
         )
 
@@ -61,6 +67,11 @@ def ex_04_2(attempt):
             "the scores are not divided by √K": attend(q, k, v, mask, scale=1),
             "you divide by K, not by its square root": attend(q, k, v, mask, scale=16),
             "your mask is upside down: it is True where a query may look": attend(q, k, v, ~mask),
+            "you divide by the square root of the number of queries; it is the width of a head, "
+            "the last axis": attend(q, k, v, mask, scale=2),
+            "a masked score is 0 in yours, and e⁰ is 1: it has to be −∞ before the softmax": (
+                (q @ k.mT / 4 * mask).softmax(-1) @ v
+            ),
             "the mask has no effect": attend(q, k, v, torch.ones_like(mask)),
             "you mask after the softmax only, so the masked keys still sit in the denominator": (
                 attend(q, k, v, mask, late=True)
@@ -122,6 +133,12 @@ def ex_04_3(attempt):
             "attention runs over the heads of each token, not over the tokens: the token axis "
             "must be next to last": variant(
                 lambda z: z.view(B, T, H, K), lambda y: y.reshape(B, T, H * K)
+            ),
+            "nobody is kept from looking ahead: the heads must be causal": (
+                split_and_attend(q, k, v, H, right, join, is_causal=False)
+            ),
+            "the scores are divided by √D; each head has a width of D/H of its own": (
+                split_and_attend(q, k, v, H, right, join, scale=(H * K) ** -0.5)
             ),
             "there is only one head here: all D columns share their weights": (
                 torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -221,6 +238,12 @@ def _check_window(mask, T, window):
             f"each token sees {window + 1} tokens where the text is long enough: the window of "
             f"{window} includes the token itself": (back >= 0) & (back <= window),
             "a token must see itself": (back > 0) & (back <= window),
+            "a token must see itself, and it is the first of its window": (
+                (back > 0) & (back < window)
+            ),
+            "your mask is transposed: a row is a query, and looks back": (
+                (-back >= 0) & (-back < window)
+            ),
             "your window looks ahead as well: it must be causal": back.abs() < window,
             "there is no window: every earlier token can be seen": back >= 0,
         },
@@ -274,6 +297,13 @@ def ex_04_7(attempt):
             "only the first earlier occurrence is used; add up the weight behind all of them": (
                 induction(pattern, ids, first_only=True)
             ),
+            "only the latest earlier occurrence is used; add up the weight behind all of them": (
+                induction(pattern, ids, last_only=True)
+            ),
+            "a query whose token comes again only later has no earlier occurrence, and you count "
+            "it: every token equals itself": induction(pattern, ids, later=True),
+            "when the token just before is the earlier copy, the place behind it is the query "
+            "itself, and counts": induction(pattern, ids, not_itself=True),
             "you take the mean of each text and then the mean of the texts; the mean should run "
             "over all counted queries of the batch": torch.stack(list(per_text)).mean(0),
         },
@@ -310,3 +340,19 @@ def ex_04_8(attempt):
     large = attempt(1000 * q, k, v, 4)
     finite(large, "the output for scores in the thousands")
     close(large, streaming(1000 * q, k, v, 4), "the output for scores in the thousands")
+    low = -1000 * q.abs(), k.abs(), v  # a running maximum that starts at 0 would never move
+    close(attempt(*low, 4), streaming(*low, 4), "the output when all scores are below −1000")
+    _check_memory(attempt)
+
+
+def _check_memory(attempt):
+    """No tensor along the way may be as large as the table of all scores."""
+    q, k = torch.randn(64, 2), torch.randn(256, 2)
+    with Largest() as seen:
+        attempt(q, k, k.clone(), 16)
+    expect(
+        seen.numbers < len(q) * len(k),
+        f"with {len(q)} queries, {len(k)} keys and blocks of 16 you form a tensor of "
+        f"{seen.numbers:,} numbers at once: that is the whole table of scores. Never hold more "
+        "than the scores of one block.",
+    )

@@ -1,6 +1,22 @@
 """The right answers of chapter 04, each with switches that turn on its well-known mistakes."""
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class Largest(TorchDispatchMode):
+    """While it is entered, `numbers` grows to the size of the largest tensor that is computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, torch.Tensor):
+                self.numbers = max(self.numbers, value.numel())
+        return result
 
 
 def lower(n_queries, n_keys, shift):
@@ -18,14 +34,25 @@ def attend(q, k, v, mask, scale=None, dim=-1, late=False):
     return weights.masked_fill(~mask, 0.0) @ v if late else weights.nan_to_num() @ v
 
 
-def split_and_attend(q, k, v, n_heads, split, merge):
+def split_and_attend(q, k, v, n_heads, split, merge, is_causal=True, scale=None):
     """4.3 with any way of splitting and merging."""
     split_q, split_k, split_v = split(q), split(k), split(v)
-    y = torch.nn.functional.scaled_dot_product_attention(split_q, split_k, split_v, is_causal=True)
+    y = torch.nn.functional.scaled_dot_product_attention(
+        split_q, split_k, split_v, is_causal=is_causal, scale=scale
+    )
     return merge(y)
 
 
-def induction(pattern, ids, shift=1, first_only=False, all_queries=False):
+def induction(
+    pattern,
+    ids,
+    shift=1,
+    first_only=False,
+    last_only=False,
+    all_queries=False,
+    later=False,
+    not_itself=False,
+):
     """4.7 by plain loops: (H,) mean weight on the token `shift` places behind earlier copies."""
     B, H, T, _ = pattern.shape
     total, count = torch.zeros(H, dtype=pattern.dtype), 0
@@ -34,7 +61,12 @@ def induction(pattern, ids, shift=1, first_only=False, all_queries=False):
             earlier = [i for i in range(t) if ids[b, i] == ids[b, t]]
             if first_only:
                 earlier = earlier[:1]
-            if not earlier and not all_queries:
+            if last_only:
+                earlier = earlier[-1:]
+            if not_itself:
+                earlier = [i for i in earlier if i + shift < t]
+            again = later and t + shift < T  # the token itself, taken for a copy
+            if not earlier and not all_queries and not again:
                 continue
             count += 1
             for i in earlier:

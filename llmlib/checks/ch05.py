@@ -36,6 +36,12 @@ def ex_05_1(attempt):
             "the scale `weight` is not applied": x / (mean_square + eps).sqrt(),
             "you divide by the mean square and forget the root": weight * x / (mean_square + eps),
             "eps is not used": weight * x / mean_square.sqrt(),
+            "the scale is `weight`, not 1 + `weight`": (1 + weight)
+            * x
+            / (mean_square + eps).sqrt(),
+            "you average over the wrong axis: the numbers of one token are the last one": weight
+            * x
+            / (x.square().mean(0, keepdim=True) + eps).sqrt(),
             "you average over the whole tensor: each token has its own root mean square": weight
             * x
             / (x.square().mean() + eps).sqrt(),
@@ -59,6 +65,7 @@ def ex_05_2(attempt):
                 "should be at least 8/3 of d_model": low,
                 f"8/3 of {d_model} is already a multiple of {multiple}, and you go one step "
                 "further": low + multiple,
+                "the width has to be a multiple of `multiple_of`": 8 * d_model // 3,
                 "4 × d_model is the width of a plain MLP; with three matrices it is 8/3": 4
                 * d_model,
             },
@@ -98,6 +105,14 @@ def ex_05_3(attempt):
                 "a block has two norms, and you count one": want - L * D,
                 "you count norms with a shift: RMSNorm has a scale only": want + (2 * L + 1) * D,
                 "a tied head is the embedding table: you count it twice": want + V * D,
+                "the embedding table is missing": want - V * D,
+                "the norms are missing: two in each block, one after the last": want
+                - (2 * L + 1) * D,
+                "you count biases: there are none anywhere": want
+                + L * (2 * D + 2 * n_kv_heads * D // n_heads),
+                "attention has four matrices, and one of D × D is missing": want - L * D * D,
+                "the key–value heads are n_kv_heads, and you count one": want
+                - 2 * L * D * (n_kv_heads - 1) * D // n_heads,
             },
         )
 
@@ -122,6 +137,9 @@ def ex_05_4(attempt):
                 "are two": -(-matrices // 8),
                 "a gated MLP has three matrices, a plain one two: yours has it the wrong way or "
                 "ignores `gated`": -(-other // 4),
+                "6 d_model is right for GPT-2's shape only, where d_ff is 4 d_model": 6 * d_model,
+                "at this length the scores cost as much as the matrices already: at least as much "
+                "is asked, not more": matrices // 4 + 1,
                 "the matrices of attention are missing": -(-2 * (3 if gated else 2) * d_ff // 4),
             },
         )
@@ -152,6 +170,14 @@ def ex_05_5(attempt):
                 "attention is two matrices in a row: yours has one": start
                 + layers * (d * out**2 + mlp),
                 "you add one block only: every block writes": start + attention + mlp,
+                "the MLPs are missing": start + layers * attention,
+                "attention is missing": start + layers * mlp,
+                "a matrix multiplies the mean square by its inputs times the *square* of the "
+                "standard deviation": start + layers * (d * std * d * out + d * std / 2 * f * out),
+                "`std_out` is not used: the writers have a standard deviation of their own": start
+                + layers * (gain * gain + gain / 2 * f * std**2),
+                "the norm sets the input of every worker to mean square 1, so what a block adds "
+                "does not depend on the stream": start * (1 + attention + mlp) ** layers,
             },
         )
 
@@ -194,6 +220,13 @@ def ex_05_6(attempt):
             "you divide by the root mean square of the stream at that block; the norm sees only "
             "the final one": votes(parts, map(root, states)),
             "the scale `weight` of the norm is missing": votes(parts, shared, 1.0),
+            "eps is missing under the root": votes(
+                parts, [states[-1].square().mean(-1, keepdim=True).sqrt()] * 4
+            ),
+            "you subtract means: that is LayerNorm's, and the model ends in an RMSNorm": votes(
+                [p - p.mean(-1, keepdim=True) for p in parts],
+                [(states[-1].var(-1, unbiased=False, keepdim=True) + eps).sqrt()] * 4,
+            ),
             "the norm is missing: nothing is divided": votes(parts, [torch.ones(1)] * 4),
         },
     )
@@ -261,11 +294,13 @@ def _near(a, b):
 def ex_05_8(attempt):
     """Silent workers show what happens to the stream, speaking ones what they read."""
 
-    def norm(x):
-        return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+    scale, other = torch.rand(8) + 0.5, torch.rand(8) + 0.5
+
+    def norm(x):  # with a scale, so that norming twice can be told from norming once
+        return scale * x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
 
     def halved(x):  # a second norm, so that the two cannot be swapped unseen
-        return 0.5 * norm(x)
+        return 0.5 * other * x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
 
     x = 3 * torch.randn(2, 4, 8) + 1
     W, U = torch.randn(8, 8), torch.randn(8, 8)
@@ -295,6 +330,9 @@ def ex_05_8(attempt):
             + mlp(halved(x)),
             "the workers read the stream without a norm": x + attn(x) + mlp(x + attn(x)),
             "the MLP reads the stream without a norm": middle + mlp(middle),
+            "the second sum adds to the stream from before attention, and loses what it wrote": x
+            + mlp(halved(middle)),
+            "the MLP reads a copy that was normed twice": middle + mlp(halved(norm(middle))),
             "the two norms are swapped": x + attn(halved(x)) + mlp(norm(x + attn(halved(x)))),
             "the norm is applied to what the worker wrote, not to what it reads": x
             + norm(attn(x))
@@ -305,8 +343,8 @@ def ex_05_8(attempt):
 
 @exercise("05.9", "a norm without its scale")
 def ex_05_9(attempt):
-    """A matrix that is not square, and one that is, where rows and columns can be confused."""
-    for F in (6, 4):
+    """A square matrix, where rows and columns can be confused unseen, and one that is not."""
+    for F in (4, 6):
         weight, bias = torch.rand(4) + 0.5, torch.randn(4)
         W, b = torch.randn(F, 4), torch.randn(F)
         pair = attempt(weight, bias, W, b)
@@ -334,5 +372,14 @@ def ex_05_9(attempt):
                 "the shift goes through the old matrix: it is not scaled by `weight`": b
                 + (W * weight) @ bias,
             }
-            | ({"the shift of the norm has to pass through W first": b + bias} if F == 4 else {}),
+            | (
+                {
+                    "the shift of the norm has to pass through W first": b + bias,
+                    "the shift goes through W transposed": b + bias @ W,
+                    "the shift scales the rows of W; each row has to be summed with it": b
+                    + (W * bias[:, None]).sum(1),
+                }
+                if F == 4
+                else {}
+            ),
         )

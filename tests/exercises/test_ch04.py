@@ -8,6 +8,8 @@ MISTAKES = {
         (("tril(n_keys - n_queries)", "tril()"), "last query should be the last key"),
         (("tril(n_keys - n_queries)", "triu(n_keys - n_queries)"), "look ahead"),
         (("return table", "return ~table"), "upside down"),
+        (("n_keys - n_queries)", "n_keys - n_queries + 1)"), "one token too many"),
+        (("tril(n_keys - n_queries)", "tril(n_queries - n_keys)"), "shifted the wrong way"),
         (("dtype=torch.bool", "dtype=torch.float32"), "bool"),
     ],
     "04.2": [
@@ -29,6 +31,13 @@ MISTAKES = {
         ),
         (("softmax(dim=-1)", "softmax(dim=-2).nan_to_num()"), "softmax runs over the queries"),
         (("k.transpose(-2, -1)", "k.T"), "your code stopped"),
+        (("q.shape[-1] ** 0.5", "q.shape[-2] ** 0.5"), "number of queries"),
+        (
+            "def safe_attention(q, k, v, mask):\n"
+            "    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5\n"
+            "    return (scores * mask).softmax(dim=-1) @ v\n",
+            "e⁰ is 1",
+        ),
     ],
     "04.3": [
         (
@@ -54,7 +63,8 @@ MISTAKES = {
             "only one head",
         ),
         ((".reshape(B, T, D)", ""), "shape"),
-        ((", is_causal=True", ""), "should be"),
+        ((", is_causal=True", ""), "must be causal"),
+        (("is_causal=True", "is_causal=True, scale=D**-0.5"), "divided by √D"),
     ],
     "04.4": [
         (("per_token = 2 * n_layers", "per_token = n_layers"), "there are values"),
@@ -72,7 +82,8 @@ MISTAKES = {
     ],
     "04.5": [
         (("back < window", "back <= window"), "includes the token itself"),
-        (("(back >= 0)", "(back > 0)"), "should be"),
+        (("(back >= 0)", "(back > 0)"), "first of its window"),
+        (("[:, None] - torch.arange(T)", " - torch.arange(T)[:, None]"), "transposed"),
         (("(back >= 0) & (back < window)", "back.abs() < window"), "causal"),
         (("n_layers * (window - 1) + 1", "n_layers * window"), "overlap in one token"),
         (("min(T, n_layers * (window - 1) + 1)", "n_layers * (window - 1) + 1"), "no more than"),
@@ -134,6 +145,22 @@ MISTAKES = {
             "before the earlier copy",
         ),
         (("dim=(0, 2)", "dim=(0, 1, 2)"), "shape"),
+        (
+            (
+                "    target &= torch.ones(T, T, dtype=torch.bool, device=ids.device).tril()\n",
+                "",
+            ),
+            "comes again only later",
+        ),
+        ((".tril()", ".tril(-1)"), "is the query itself"),
+        (
+            (
+                "    counts = target.any(-1)  # (B, T)\n",
+                "    target &= target.flip(-1).cumsum(-1).flip(-1) == 1\n"
+                "    counts = target.any(-1)\n",
+            ),
+            "only the latest",
+        ),
     ],
     "04.8": [
         (("mend = (m - new_m).exp()", "mend = 1.0"), "not rescaled"),
@@ -158,5 +185,11 @@ MISTAKES = {
             "NaN",
         ),
         (("m = new_m\n", "m = m\n"), "only the last block"),
+        (("torch.full((len(q), 1), -torch.inf, dtype=q.dtype)", "q[:, :1] * 0"), "NaN"),
+        (
+            "def streaming_attention(q, k, v, block):\n"
+            "    return (q @ k.T / q.shape[1] ** 0.5).softmax(-1) @ v\n",
+            "whole table",
+        ),
     ],
 }

@@ -15,6 +15,8 @@ MISTAKES = {
         (("(mean_square + eps).sqrt()", "(mean_square.sqrt() + eps)"), "inside the root"),
         (("weight * x", "x"), "`weight` is not applied"),
         ((".mean(-1, keepdim=True)", ".mean()"), "each token has its own"),
+        ((".mean(-1, keepdim=True)", ".mean(0, keepdim=True)"), "wrong axis"),
+        (("weight * x", "(1 + weight) * x"), "not 1 + `weight`"),
     ],
     "05.2": [
         (("-(-8 * d_model // (3 * multiple_of))", "(8 * d_model // (3 * multiple_of))"), "down"),
@@ -33,6 +35,8 @@ MISTAKES = {
             ),
             "down",
         ),
+        (("-(-8 * d_model // (3 * multiple_of)) * multiple_of", "8 * d_model // 3"), "multiple"),
+        (("-(-8 * d_model //", "(8 * d_model /"), "an int"),
     ],
     "05.3": [
         (("n_kv_heads * (d_model // n_heads)", "d_model"), "you count n_heads"),
@@ -40,6 +44,11 @@ MISTAKES = {
         ((" + d_model\n", "\n"), "after the last block"),
         (("3 * d_model * d_ff", "2 * d_model * d_ff"), "three matrices"),
         (("(1 if tied else 2)", "2"), "twice"),
+        (("(1 if tied else 2)", "(0 if tied else 1)"), "table is missing"),
+        (("norms = 2 * d_model", "norms = -d_model / n_layers"), "norms are missing"),
+        (("attention = 2 *", "attention = 2 * d_model + 2 * kv_width + 2 *"), "biases"),
+        (("attention = 2 * d_model", "attention = d_model"), "one of D × D"),
+        (("n_kv_heads * (d_model", "(d_model"), "you count one"),
     ],
     "05.4": [
         (("-(-matrices // 4)", "matrices // 4"), "round up"),
@@ -47,6 +56,8 @@ MISTAKES = {
         (("matrices = 2 * (", "matrices = ("), "one FLOP"),
         (("(3 if gated else 2)", "2"), "three matrices"),
         (("4 * d_model + ", ""), "matrices of attention are missing"),
+        (("-(-matrices // 4)", "6 * d_model"), "GPT-2's shape only"),
+        (("-(-matrices // 4)", "matrices // 4 + 1"), "not more"),
     ],
     "05.5": [
         (("(gain / 2)", "gain"), "halves"),
@@ -55,6 +66,29 @@ MISTAKES = {
         (("2 * std**2 + ", ""), "start is missing"),
         (("gain * d_model * std_out**2", "d_model * std_out**2"), "two matrices"),
         (("n_layers * ", ""), "every block writes"),
+        (("(attention + mlp)", "attention"), "MLPs are missing"),
+        (("(attention + mlp)", "mlp"), "attention is missing"),
+        (
+            (
+                "std_out**2\n    mlp = (gain / 2) * d_ff * std_out**2",
+                "std**2\n    mlp = (gain / 2) * d_ff * std**2",
+            ),
+            "not used",
+        ),
+        (
+            "def stream_mean_square(d_model, d_ff, n_layers, std, std_out):\n"
+            "    attention = d_model * std * d_model * std_out\n"
+            "    mlp = d_model * std / 2 * d_ff * std_out\n"
+            "    return 2 * std**2 + n_layers * (attention + mlp)\n",
+            "*square*",
+        ),
+        (
+            (
+                "2 * std**2 + n_layers * (attention + mlp)",
+                "2 * std**2 * (1 + attention + mlp) ** n_layers",
+            ),
+            "does not depend on the stream",
+        ),
     ],
     "05.6": [
         (
@@ -73,6 +107,15 @@ MISTAKES = {
         ),
         (("weight * p / rms", "p / rms"), "`weight` of the norm is missing"),
         (("weight * p / rms", "weight * p"), "norm is missing"),
+        ((" + eps).sqrt()", ").sqrt()"), "eps is missing"),
+        (
+            "def block_votes(states, weight, eps, direction):\n"
+            "    parts = [states[0]] + [b - a for a, b in zip(states, states[1:])]\n"
+            "    rms = (states[-1].var(-1, unbiased=False, keepdim=True) + eps).sqrt()\n"
+            "    parts = [p - p.mean(-1, keepdim=True) for p in parts]\n"
+            "    return torch.stack([weight * p / rms @ direction for p in parts])\n",
+            "LayerNorm's",
+        ),
     ],
     "05.7": [
         (("2 * model.config.n_layers", "model.config.n_layers"), "divided by √L"),
@@ -115,6 +158,19 @@ MISTAKES = {
             "    x = x + attn_norm(attn(x))\n    return x + mlp_norm(mlp(x))\n",
             "what the worker wrote",
         ),
+        (
+            "def good_block(x, attn, mlp, attn_norm, mlp_norm):\n"
+            "    y = attn_norm(x)\n"
+            "    x = x + attn(y)\n"
+            "    return x + mlp(mlp_norm(attn_norm(x)))\n",
+            "normed twice",
+        ),
+        (
+            "def good_block(x, attn, mlp, attn_norm, mlp_norm):\n"
+            "    middle = x + attn(attn_norm(x))\n"
+            "    return x + mlp(mlp_norm(middle))\n",
+            "loses what it wrote",
+        ),
     ],
     "05.9": [
         (("W * weight, b + W @ bias", "W * weight, b"), "shift of the norm is lost"),
@@ -122,5 +178,7 @@ MISTAKES = {
         (("W * weight", "W"), "W is unchanged"),
         (("b + W @ bias", "b + (W * weight) @ bias"), "not scaled by `weight`"),
         (("W * weight", "W / weight"), "multiplying"),
+        (("W * weight", "W * weight[:, None]"), "scale the rows"),
+        (("W @ bias", "bias @ W"), "W transposed"),
     ],
 }

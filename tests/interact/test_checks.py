@@ -183,6 +183,11 @@ def test_ctrl_c_is_not_swallowed():
         (lambda: checks.sums_to_one(torch.full((2, 4), 0.5), -1), "along another axis"),
         (lambda: checks.sums_to_one(torch.tensor([1.5, -0.5])), "negative value"),
         (lambda: checks.is_type([], torch.Tensor), "should be a Tensor, not a list"),
+        (lambda: checks.is_type(1.5, int), "should be an int, not a float"),
+        (
+            lambda: checks.equal(torch.eye(2).bool(), torch.ones(2, 2).bool()),
+            "at [0, 1] should be True; yours is False",
+        ),
         (lambda: checks.raises(ValueError, int, "3", what="a digit"), "yours returned 3"),
         (lambda: checks.raises(KeyError, int, "x"), "yours raised ValueError"),
     ],
