@@ -90,7 +90,11 @@ class Unigram(Tokenizer):
                 f"{len(names)} special tokens need {vocab_size - n_pieces + len(alphabet)}"
             )
         scores = learn_log_probs(
-            counts, n_pieces, alphabet, max_piece_length=max_piece_length, forbidden=names
+            counts,
+            n_pieces,
+            alphabet,
+            max_piece_length=max_piece_length,
+            forbidden=[*names, *BYTE_NAMES],
         )
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
         # Below any spelling of "<0x41>" in six characters, so that no text is read as a byte.

@@ -50,6 +50,14 @@ def test_unknown_neighbours_are_one_token_without_bytes():
         assert tokenizer.encode(text) == hf.encode(text).ids
 
 
+def test_a_text_full_of_byte_names_teaches_no_piece_that_reads_as_a_byte():
+    text = "a cat <0x41> sat\n" * 40
+    tokenizer = Unigram.train(text, 330, special_tokens=SPECIAL_TOKENS)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    names = [piece for piece, _ in tokenizer.vocab]
+    assert len(names) == len(set(names))
+
+
 @pytest.fixture(scope="module")
 def trained(made_up):
     return Unigram.train(made_up[:80_000], 600, special_tokens=SPECIAL_TOKENS)
