@@ -16,8 +16,9 @@ from .patterns import GPT2_PATTERN
 State = tuple[list[str], bool]
 Stage = Callable[[list[str], bool], State]
 
-PUNCTUATION = r"[\p{P}$+<=>^`|~]"
-BERT_PATTERN = rf"{PUNCTUATION}|(?:(?!{PUNCTUATION})\S)+"
+_PUNCTUATION = r"\p{P}$+<=>^`|~"
+PUNCTUATION = f"[{_PUNCTUATION}]"
+BERT_PATTERN = rf"{PUNCTUATION}|[^\s{_PUNCTUATION}]+"
 METASPACE = "\u2581"
 
 

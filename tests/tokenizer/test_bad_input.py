@@ -61,6 +61,14 @@ def test_smallest_vocabularies():
 
 
 @KINDS
+def test_a_megabyte_of_one_character(kind, trained):
+    """Linear in time, and no stack or memory that grows with each character of a piece."""
+    for text in ("a" * 1_000_000, " " * 1_000_000, "字" * 300_000):
+        ids = trained[kind].encode(text)
+        assert kind is WordPiece or trained[kind].decode(ids) == text
+
+
+@KINDS
 @pytest.mark.parametrize("id", [-1, 10_000])
 def test_ids_outside_the_vocabulary(kind, id, trained):
     with pytest.raises(ValueError, match=f"id {id} is not in the vocabulary"):

@@ -51,8 +51,9 @@ def test_unknown_neighbours_are_one_token_without_bytes():
 
 
 def test_a_text_full_of_byte_names_teaches_no_piece_that_reads_as_a_byte():
-    text = "a cat <0x41> sat\n" * 40
-    tokenizer = Unigram.train(text, 330, special_tokens=SPECIAL_TOKENS)
+    text = "<|end|><0x41> a cat.\n" * 30
+    tokenizer = Unigram.train(text, 420, special_tokens=SPECIAL_TOKENS)
+    assert tokenizer.decode(tokenizer.encode("<0x41>")) == "<0x41>"
     assert tokenizer.decode(tokenizer.encode(text)) == text
     names = [piece for piece, _ in tokenizer.vocab]
     assert len(names) == len(set(names))
