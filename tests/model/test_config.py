@@ -97,6 +97,7 @@ def test_defaults_are_filled_in_and_follow_a_replace():
     fixed = SMALL.replace(d_ff=100, n_kv_heads=2).replace(n_layers=3, d_model=96)
     assert (fixed.d_ff, fixed.n_kv_heads, fixed.d_head) == (100, 2, 24)
     assert SMALL.replace(gated=False).d_ff == 192
+    assert SMALL.replace(d_model=64).d_ff == 176, "8/3 · 64 = 170.7, up to a multiple of 16"
     assert SMALL.replace(d_head=32).replace(d_model=50).d_head == 32
 
 
