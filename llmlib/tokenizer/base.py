@@ -187,7 +187,8 @@ class Tokenizer(ABC):
         """Write a Hugging Face `tokenizer.json`, all of it or nothing.
 
         `tokenizers.Tokenizer.from_file` gives the same ids; it recognises every special token, as
-        this class does with ``allowed_special="all"``.
+        this class does with ``allowed_special="all"``. Raises OSError, naming the file, if it
+        cannot be written; an earlier file of that name then stays as it was.
         """
         path = Path(path)
         partial = path.with_name(path.name + ".partial")
@@ -196,6 +197,8 @@ class Tokenizer(ABC):
                 json.dumps(self.to_hf(), ensure_ascii=False, indent=1) + "\n", "utf-8"
             )
             os.replace(partial, path)
+        except OSError as error:
+            raise OSError(error.errno, f"could not write {path} ({error.strerror})") from error
         finally:
             partial.unlink(missing_ok=True)
 

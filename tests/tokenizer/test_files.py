@@ -199,7 +199,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_text", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"could not write .*tokenizer.json.*No space"):
         BPE.train("other text", 257).save(path)
     assert load(path).fingerprint() == first.fingerprint()
 
