@@ -80,13 +80,14 @@ def test_accumulated_gradients_equal_the_whole_batch_with_unequal_lengths(tiny, 
 
 def test_clipping_bounds_the_norm_and_keeps_the_direction(tiny, batches):
     batch, grads = next(batches()), []
-    for clip in (None, 0.05):
+    for clip in (None, 0.05, 1e3):
         model = tiny()
         _, count, _ = _gradients(model, batch, next_token_loss, CONFIG, StopRequest())
         norm = _scale_gradients(model, count, clip)
         grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     assert norm == pytest.approx(grads[0].norm().item(), rel=1e-5) and norm > 0.05
     torch.testing.assert_close(grads[1], grads[0] * 0.05 / norm, atol=1e-8, rtol=1e-4)
+    assert torch.equal(grads[2], grads[0]), "what is short enough is left as it is"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
