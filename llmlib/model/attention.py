@@ -5,6 +5,7 @@ width. Masks are True where the query (row) may look at the key (column).
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -123,9 +124,13 @@ class Attention(nn.Module):
             grouped = False
         if context.patterns is None:
             causal = mask is None and T > 1
-            return F.scaled_dot_product_attention(
-                q, k, v, mask, is_causal=causal, enable_gqa=grouped
-            )
+            fused = partial(F.scaled_dot_product_attention, is_causal=causal, enable_gqa=grouped)
+            if q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.requires_grad:
+                # a CPU takes several times as long for the fused backward pass in bfloat16
+                mask = mask.float() if mask is not None and mask.is_floating_point() else mask
+                with torch.autocast("cpu", enabled=False):
+                    return fused(q.float(), k.float(), v.float(), mask).type_as(q)
+            return fused(q, k, v, mask)
         mask = causal_mask(T, S, q.device) if mask is None else mask
         y, pattern = scaled_dot_product(q, k, v, mask)
         context.patterns.append(pattern)

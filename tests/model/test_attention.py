@@ -162,6 +162,24 @@ def test_gradients_are_finite_and_reach_every_parameter(model):
         assert parameter.grad.abs().max() > 0 or name.endswith("k_proj.bias"), name
 
 
+def test_sixteen_bits_train_like_thirty_two(model):
+    """On a CPU attention leaves bfloat16 for its backward pass: same gradients, same types."""
+    ids, doc_ids = ids_of(), torch.tensor([[0] * 24, [0] * 9 + [1] * 15])
+    grads = []
+    for low in (False, True):
+        model.zero_grad()
+        with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+            logits = model(ids, doc_ids=doc_ids)
+            F.cross_entropy(logits.float().flatten(0, 1), ids.flatten()).backward()
+        assert logits.dtype == (torch.bfloat16 if low else torch.float32)
+        grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    assert F.cosine_similarity(*grads, dim=0) > 0.99
+    whole = model.bfloat16()  # weights too, masks and biases with them
+    with torch.enable_grad():
+        whole(ids, doc_ids=doc_ids).float().logsumexp(-1).sum().backward()
+    assert whole.embed.weight.grad.isfinite().all()
+
+
 def test_hidden_states_end_where_the_head_begins(model):
     ids = ids_of()
     states = model.hidden_states(ids)
