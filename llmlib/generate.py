@@ -123,7 +123,8 @@ def _as_batch(ids, device) -> tuple[Tensor, Tensor | None]:
     """Prompts as (B, T) on the device, and which are real: (B, T) bool, or None if all are."""
     if isinstance(ids, Tensor):
         return (ids if ids.dim() == 2 else ids[None]).to(device), None
-    rows = [ids] if ids and isinstance(ids[0], int) else ids
+    plain = [row.tolist() if hasattr(row, "tolist") else row for row in ids]  # arrays, too
+    rows = [plain] if plain and isinstance(plain[0], int) else plain
     if not rows or not all(rows):
         raise ValueError("generate needs at least one prompt, each of at least one token")
     longest = max(len(row) for row in rows)

@@ -1,5 +1,6 @@
 """Sampling: filters against their definition, stops, seeds, the full context, strings."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -101,6 +102,8 @@ def test_shapes_of_prompts(model):
     rows = generate(model, tensor, max_new_tokens=5, temperature=0)
     assert rows == generate(model, tensor.tolist(), max_new_tokens=5, temperature=0)
     assert rows[0] == generate(model, tensor[0], max_new_tokens=5, temperature=0)[0]
+    for arrays in (np.array([1, 2, 3]), list(np.array([1, 2, 3])), [np.array([1, 2, 3])]):
+        assert generate(model, arrays, max_new_tokens=5, temperature=0) == rows[:1]
 
 
 @pytest.mark.parametrize(
