@@ -111,6 +111,26 @@ def test_resuming_is_bit_exact(tiny, batches, tok, tmp_path, optimizer):
         assert history.tokens == whole.tokens
 
 
+def test_a_resumed_run_draws_the_random_numbers_that_would_have_come(tiny, batches, tok, tmp_path):
+    """Dropout and the like: without chance in the loss nobody would miss the generator's state."""
+
+    def chancy(model, batch):
+        total, count = next_token_loss(model, batch)
+        return total * (0.5 + torch.rand(())), count
+
+    config, model = dataclasses.replace(CONFIG, save_every=5), tiny()
+
+    def save(state):
+        path = tmp_path / f"{len(state['history']['step'])}.safetensors"
+        return checkpoint.save(path, model, tok, {}, state)
+
+    whole = train(model, batches(), chancy, config, save=save)
+    saved, again = checkpoint.read(tmp_path / "5.safetensors"), tiny()
+    checkpoint.load_weights(again, saved.weights)
+    history = train(again, batches(), chancy, config, state=saved.trainer_state)
+    assert history.loss == whole.loss and same(weights_of(again), weights_of(model))
+
+
 def test_a_resumed_run_keeps_the_precision_that_was_measured_once(tiny, batches, monkeypatch):
     """ "auto" is decided by timing, which may come out otherwise on a busier day."""
     config, states = dataclasses.replace(CONFIG, precision="auto", save_every=5), []
