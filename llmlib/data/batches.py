@@ -78,10 +78,11 @@ class TokenBatches:
             raise ValueError(f"batch_size and seq_len must be ≥ 1, not {batch_size} and {seq_len}")
         if packing not in ("documents", "stream"):
             raise ValueError(f"packing must be 'documents' or 'stream', not {packing!r}")
-        if packing == "stream" and data.n_tokens < seq_len:
+        longest = max(int(offsets[-1]) for offsets in data.offsets)  # a window lies in one shard
+        if packing == "stream" and longest < seq_len:
             raise ValueError(
-                f"the data have {data.n_tokens} tokens, fewer than one row of {seq_len}: use a "
-                "smaller seq_len or more text"
+                f"the data have {longest} tokens in a piece, fewer than one row of {seq_len}: use "
+                "a smaller seq_len or more text"
             )
         self.data, self.batch_size, self.seq_len = data, batch_size, seq_len
         self.seed, self.packing, self.epochs = seed, packing, epochs

@@ -114,6 +114,22 @@ def test_stream_windows_cover_the_stream_without_overlap(data):
     assert starts != sorted(starts), "the windows come in a drawn order"
 
 
+@pytest.mark.parametrize("n_words", range(8, 26))
+def test_windows_of_any_length_of_text_are_whole(tok, n_words):
+    """Also where the last window ends with the text, at whichever token an epoch begins to cut."""
+    text = TokenData.from_texts(["cat " * n_words], tok)
+    source = TokenBatches(text, 1, 7, packing="stream", epochs=30)
+    for batch in source:
+        assert batch.ids.shape == batch.targets.shape == (1, 7)
+
+
+def test_shards_shorter_than_a_row_are_refused_instead_of_searched_for_ever(tmp_path, texts, tok):
+    shards = tokenize_to_shards(texts[:20], tok, tmp_path / "s", shard_tokens=1)
+    assert len(shards.tokens) == 20 and shards.n_tokens > 200
+    with pytest.raises(ValueError, match="fewer than one row of 200"):
+        TokenBatches(shards, 1, 200, packing="stream")
+
+
 @pytest.mark.parametrize("packing", ["documents", "stream"])
 @pytest.mark.parametrize("done", [0, 1, 7, 40])  # 40 batches are more than an epoch
 def test_batches_resume_where_they_were(data, packing, done, monkeypatch):
@@ -126,6 +142,13 @@ def test_batches_resume_where_they_were(data, packing, done, monkeypatch):
     second.load_state_dict(state)
     for _ in range(25):
         assert torch.equal(next(first).ids, next(second).ids)
+
+
+def test_every_epoch_packs_other_documents_together(data):
+    source, rows = TokenBatches(data, 1, 96, epochs=2), {0: set(), 1: set()}
+    for batch in source:
+        rows[source.epoch if source.row else source.epoch - 1].add(batch.ids.numpy().tobytes())
+    assert len(rows[0] & rows[1]) < len(rows[0]) / 2
 
 
 def test_epochs_and_seeds_differ_in_order(data):
