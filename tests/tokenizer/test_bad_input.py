@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmlib.tokenizer import BPE, Unigram, WordPiece
+from llmlib.tokenizer import BPE, Unigram, WordPiece, count_pieces
 
 KINDS = pytest.mark.parametrize("kind", [BPE, WordPiece, Unigram])
 TEXT = "the cat sat on the mat, the dog sat on the log. " * 20
@@ -115,6 +115,8 @@ def test_a_special_token_named_like_a_byte():
 def test_the_longest_special_token_wins():
     tokenizer = BPE.train(TEXT, 300, special_tokens=["<a>", "<a><b>"])
     assert tokenizer.encode("<a><b><a>", allowed_special="all") == [1, 0]
+    counts = count_pieces("x<a><b>y", special_tokens=["<a>", "<a><b>"])
+    assert counts == {b"x": 1, b"y": 1}, "nor is the rest of its name counted in training"
 
 
 def test_a_vocabulary_without_some_bytes_says_which():
