@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
-from llmlib.checkpoint.hf import from_hf
+from llmlib.checkpoint.hf import FAMILIES, from_hf
 from llmlib.generate import generate
 from llmlib.model import KVCache, Transformer
 from tests.model.references import TOLERANCE, batch, difference, padding, reference_logits
@@ -195,3 +196,18 @@ def test_options_we_do_not_have_are_refused(copy):
         write(folder, config | change, tensors)
         with pytest.raises(NotImplementedError, match="not supported"):
             from_hf(folder)
+
+
+def test_what_a_config_leaves_out_is_what_transformers_takes_for_it():
+    """Files of older models leave fields at their default out."""
+    theirs = transformers.LlamaConfig().to_dict()
+    needed = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size"
+    raw = {name: theirs[name] for name in [*needed.split(), "max_position_embeddings"]}
+    ours = FAMILIES["llama"].config(raw)
+    assert ours.norm_eps == theirs["rms_norm_eps"] and ours.rope_theta == 10_000
+    assert (ours.n_kv_heads, ours.activation, ours.tie_embeddings) == (32, "silu", False)
+    theirs = transformers.GPT2Config().to_dict()
+    raw = {n: theirs[n] for n in "vocab_size n_embd n_layer n_head n_positions".split()}
+    ours = FAMILIES["gpt2"].config(raw)
+    assert ours.norm_eps == theirs["layer_norm_epsilon"] and ours.d_ff == 4 * theirs["n_embd"]
+    assert ours.activation == "gelu_tanh" and ours.tie_embeddings
