@@ -62,8 +62,9 @@ def bpe_parts(content: Mapping[str, Any]) -> dict[str, Any]:
     if not _has_byte_level(parts["pre_tokenizer"]):
         raise ValueError("this BPE works on characters; BPE reads byte-level ones only")
     names = parts["added_tokens"]
-    vocab = {from_stand_in(t): id for t, id in model["vocab"].items() if t not in names}
     merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    apart = names.keys() - {left + right for left, right in merges}  # not part of ordinary text
+    vocab = {from_stand_in(t): id for t, id in model["vocab"].items() if t not in apart}
     return parts | {
         "vocab": vocab,
         "merges": [(from_stand_in(left), from_stand_in(right)) for left, right in merges],

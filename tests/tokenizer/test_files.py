@@ -137,6 +137,16 @@ def test_each_pre_tokenizer_alone(step, tmp_path):
     assert load(path).encode(text) == hf.encode(text).ids
 
 
+def test_an_added_token_that_is_not_special_is_always_matched(tmp_path):
+    hf = HFTokenizer.from_str(json.dumps(BPE.train("the cat sat", 260).to_hf()))
+    hf.add_tokens([AddedToken("cat", normalized=False, special=False)])
+    hf.save(str(tmp_path / "tokenizer.json"))
+    ours = load(tmp_path / "tokenizer.json")
+    assert ours.encode("the cat") == hf.encode("the cat").ids
+    assert not ours.special_tokens
+    assert ours.decode(ours.encode("the cat"), skip_special=True) == "the cat"
+
+
 def test_fingerprints_differ_where_ids_may(made_up):
     text = made_up[:20_000]
     base = BPE.train(text, 300)
