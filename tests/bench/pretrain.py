@@ -27,7 +27,7 @@ from llmlib.train import TrainConfig, evaluate, next_token_loss, train
 from llmlib.world import World
 from tests.bench.model import PlainGPT
 
-DOCUMENTS, ROWS, LENGTH = 10_400, 16, 128
+DOCUMENTS, ROWS, LENGTH = 8_000, 16, 128
 BUDGETS = (1, 2, 3, 4, 6, 8, 12, 16)
 OURS = PRESETS["world-s"].replace(n_layers=4, max_seq_len=LENGTH)
 PLAN = TrainConfig(
@@ -81,7 +81,9 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3, help="of the plain recipe")
     parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS, help="times our seconds")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="the chapter uses one")
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
 
     tokenizer = checkpoint.load_shipped_tokenizer()
     world = World().small()
