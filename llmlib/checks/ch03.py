@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from . import close, equal, exercise, expect, finite, is_type, same_dtype, same_shape
-from .ch03_references import rope, sgns_step, turn_halves, turn_neighbours
+from .ch03_references import one_by_one, rope, sgns_step, turn_halves, turn_neighbours
 
 CHAPTER = "Embeddings"  # the name in the progress table
 
@@ -54,7 +54,11 @@ def ex_03_2(attempt):
     cosine = X @ X[0]
     got = attempt(E, 0, 3)
     is_type(got, list, "the neighbours")
-    expect(0 not in got, "the word itself is among its neighbours: leave row i out.")
+    expect(
+        0 not in got,
+        "the word itself is among its neighbours: leave row i out. (By dot products it need not "
+        "even come first.)",
+    )
     equal(
         got,
         ranking(cosine)[:3],
@@ -69,6 +73,11 @@ def ex_03_2(attempt):
             "there should be k neighbours; one is missing, perhaps taken away together with the "
             "word itself": ranking(cosine)[:2],
         },
+    )
+    expect(
+        5 not in attempt(E, 5, 5),
+        "the word itself is among its neighbours when the others point away from it: a cosine can "
+        "be as low as −1, so 0 is not low enough to leave row i out.",
     )
     twins = torch.tensor([[0.0, 1.0], [1.0, 1.0], [2.0, 2.0], [1.0, 1.0]])
     for i in (1, 3):
@@ -135,6 +144,17 @@ def ex_03_4(attempt):
             "what happened is missing: for the real pair the error is σ − 1": sgns_step(
                 W, C, *args, labels=torch.zeros(4)
             ),
+            "the negatives are averaged; the loss is their sum": sgns_step(
+                W, C, *args, weights=torch.tensor([1.0, 1 / 3, 1 / 3, 1 / 3])
+            ),
+            "a negative that is c itself is left out: here it counts like any other": sgns_step(
+                W, C, *args, weights=torch.tensor([1.0, *(float(n != 4) for n in args[2])])
+            ),
+            "a negative that is drawn twice is used once: it counts twice": sgns_step(
+                W, C, args[0], args[1], sorted(set(args[2])), args[3]
+            ),
+            "you step after each context, and take the next gradient at the new values: all "
+            "gradients are taken at the old ones": one_by_one(W, C, *args),
         }
         want = sgns_step(W, C, *args)
         for i, name in enumerate(("W", "C")):
@@ -173,6 +193,9 @@ def ex_03_5(attempt):
                 "all pairs are turned by the same angle; each has its own speed": (
                     at(t) @ turn_halves(torch.full((half,), float(k))).T
                 ),
+                "the speeds are 10000^(−2i/h); with h = D/2 pairs they should be 10000^(−i/h)": (
+                    at(t) @ turn_halves(k * 10000 ** (-2 * torch.arange(half) / half)).T
+                ),
                 "the speeds are 10000^(−i/D); with h = D/2 pairs they should be 10000^(−i/h)": (
                     at(t) @ turn_halves(k * 10000 ** (-torch.arange(half) / D)).T
                 ),
@@ -198,6 +221,15 @@ def ex_03_6(attempt):
             "rows are turned by their place in the table; use `positions`": rope(x, order, theta),
             "the speeds are θ^(−i/K); pair i should turn with θ^(−2i/K)": rope(
                 x, positions, theta, width=8
+            ),
+            "a minus is missing, and lengths change: the first half is a·cos − b·sin": (
+                torch.cat(
+                    [
+                        rope(x, positions, theta, sign=-1.0)[:, :4],
+                        rope(x, positions, theta)[:, 4:],
+                    ],
+                    dim=1,
+                )
             ),
             "theta is ignored": rope(x, positions, 10000.0),
         }

@@ -3,13 +3,15 @@
 import torch
 
 
-def sgns_step(W, C, w, c, n, rate, sign=1.0, late=False, once=False, labels=None):
+def sgns_step(W, C, w, c, n, rate, sign=1.0, late=False, once=False, labels=None, weights=None):
     """The reference of exercise 3.4, with the switches of well-known mistakes."""
     ids = torch.tensor([c, *n])
     label = torch.zeros(len(ids)) if labels is None else labels
     if labels is None:
         label[0] = 1.0
     error = torch.sigmoid(C[ids] @ W[w]) - label
+    if weights is not None:
+        error = error * weights
     new_W, new_C = W.clone(), C.clone()
     new_W[w] -= sign * rate * (error @ C[ids])
     word = new_W[w] if late else W[w]
@@ -19,6 +21,17 @@ def sgns_step(W, C, w, c, n, rate, sign=1.0, late=False, once=False, labels=None
     else:
         new_C.index_add_(0, ids, change)
     return new_W, new_C
+
+
+def one_by_one(W, C, w, c, n, rate):
+    """The mistake of stepping after each context instead of once."""
+    for i, id in enumerate((c, *n)):
+        error = torch.sigmoid(C[id] @ W[w]) - float(i == 0)
+        new_W, new_C = W.clone(), C.clone()
+        new_W[w] -= rate * error * C[id]
+        new_C[id] -= rate * error * W[w]
+        W, C = new_W, new_C
+    return W, C
 
 
 def turn_halves(angle):

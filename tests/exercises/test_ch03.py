@@ -56,6 +56,7 @@ MISTAKES = {
             "same direction",
         ),
         (("topk(k)", "topk(k - 1)"), "one is missing"),
+        (("cosine[i] = -2.0", "cosine[i] = 0.0"), "0 is not low enough"),
     ],
     "03.3": [
         ((".clamp(min=0)", ""), "negative values"),
@@ -87,6 +88,23 @@ MISTAKES = {
         (("torch.zeros(len(ids))", "torch.ones(len(ids))"), "right answer is 0"),
         (("    label[0] = 1.0\n", ""), "σ − 1"),
         (("W.clone(), C.clone()", "W, C"), "changed"),
+        (
+            ("    new_W, new_C", "    error[1:] /= len(negatives)\n    new_W, new_C"),
+            "the loss is their sum",
+        ),
+        (("[c, *negatives]", "[c, *(n for n in negatives if n != c)]"), "left out"),
+        (("[c, *negatives]", "[c, *set(negatives)]"), "it counts twice"),
+        (
+            "def sgns_step(W, C, w, c, negatives, rate):\n"
+            "    W, C = W.clone(), C.clone()\n"
+            "    for i, id in enumerate([c, *negatives]):\n"
+            "        error = torch.sigmoid(C[id] @ W[w]) - float(i == 0)\n"
+            "        word = W[w].clone()\n"
+            "        W[w] -= rate * error * C[id]\n"
+            "        C[id] -= rate * error * word\n"
+            "    return W, C\n",
+            "after each context",
+        ),
     ],
     "03.5": [
         (
@@ -104,6 +122,7 @@ MISTAKES = {
             "same angle",
         ),
         (("(-torch.arange(half) / half)", "(-torch.arange(half) / D)"), "10000^(−i/h)"),
+        (("-torch.arange(half) / half", "-2 * torch.arange(half) / half"), "10000^(−2i/h)"),
         (
             "def shift_matrix(k, D):\n"
             "    R = torch.zeros(D, D)\n"
@@ -142,6 +161,7 @@ MISTAKES = {
             "place in the table",
         ),
         (("float() / half)", "float() / (2 * half))"), "θ^(−2i/K)"),
+        (("a * cos - b * sin", "a * cos + b * sin"), "a minus is missing"),
         (("omega = theta **", "omega = 10000.0 **"), "theta is ignored"),
         (("positions[:, None].float()", "positions[:, None].to(x.dtype)"), "float32"),
         (("y.to(x.dtype)", "y"), "should stay bfloat16"),
