@@ -149,3 +149,12 @@ def test_links_between_pages_resolve(chapter):
 @every_chapter
 def test_claims_are_asserted_in_view(chapter):
     assert any(re.search(r"^\s*assert\b", c.source, re.MULTILINE) for c in chapter.code)
+
+
+@every_chapter
+def test_papers_stand_in_the_list_of_references(chapter):
+    listed = (ROOT / "book" / "references.md").read_text(encoding="utf-8")
+    papers = re.findall(
+        r"\]\((https?://(?:arxiv\.org|aclanthology\.org|doi\.org)/[^)]+)\)", chapter.prose
+    )
+    assert [url for url in papers if url not in listed] == []
