@@ -148,7 +148,7 @@ def ex_06_8(attempt):
     )
     half = torch.tensor([[[0.0, 20.0, 8.0]]], dtype=torch.float16)
     got = attempt(half, torch.tensor([[0]]), torch.tensor([[True]]))
-    same_dtype(got, torch.float32, "the loss of float16 logits (it is a float32 scalar: it")
+    same_dtype(got, torch.float32, "the loss, even of float16 logits,")
     _stays_finite(
         attempt,
         half,
@@ -173,6 +173,7 @@ def _stays_finite(attempt, logits, targets, mask, want, when, why) -> None:
     """Value and gradient are finite and the value is right."""
     z = logits.clone().requires_grad_()
     loss = attempt(z, targets, mask)
+    expect(torch.is_tensor(loss), "return the loss as a tensor: a float has no gradient.")
     expect(bool(torch.isfinite(loss)), f"{when} the loss is {loss.item()}: {why}")
     close(loss, want, f"the loss {when}", rtol=1e-4)
     if loss.requires_grad:
@@ -212,6 +213,14 @@ def ex_06_9(attempt):
             "your median is too high: the step itself is not among the norms before it, and of an "
             "even number of values the median is the mean of the middle two": None
         },
+    )
+    expect(
+        attempt([1.0, 1.0, 3.0, 3.0, 6.0], 4, 4.0) is None,  # median 2: the middle two are 1 and 3
+        "your median is too low: of an even number of values it is the mean of the middle two.",
+    )
+    expect(
+        attempt([1.0, 1.0, 1.0, 1.0, 4.0], 4, 4.0) is None,
+        "an alarm at exactly `factor` times the median: the norm must exceed it.",
     )
     equal(
         attempt([1.0, 1.0, 3.9, 1.0, 4.5], 4, 4.0),

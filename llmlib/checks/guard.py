@@ -86,6 +86,8 @@ def same_value(old, new):
         return old.shape == new.shape and bool(torch.equal(_nan_safe(old), _nan_safe(new.detach())))
     if isinstance(old, np.ndarray):
         return old.shape == new.shape and np.array_equal(old, new, equal_nan=old.dtype.kind in "fc")
+    if isinstance(old, torch.Generator):  # has no ==: two with one state are the same
+        return torch.equal(old.get_state(), new.get_state())
     if isinstance(old, list | tuple) and type(old) is type(new):
         return len(old) == len(new) and all(map(same_value, old, new))
     if isinstance(old, dict) and isinstance(new, dict):

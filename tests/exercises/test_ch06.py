@@ -126,6 +126,11 @@ MISTAKES = {
         (("norms[t - window : t]", "norms[t - window + 1 : t + 1]"), "step itself"),
         (("if norm > factor * median", "if norm > factor * sum(before) / window"), "threshold up"),
         (
+            ("(before[half] + before[window - 1 - half]) / 2", "before[window - 1 - half]"),
+            "too low",
+        ),
+        (("if norm > factor * median", "if norm >= factor * median"), "must exceed"),
+        (
             "def alarm(norms, window, factor):\n"
             "    for t, norm in enumerate(norms):\n"
             "        before = torch.tensor(norms[max(0, t - window) : t] or [math.inf])\n"

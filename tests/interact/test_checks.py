@@ -102,6 +102,12 @@ def test_an_attempt_may_not_change_its_inputs():
 
     by_keyword = make(lambda attempt: attempt([1], extra=[2]))
     assert "changed its argument 'extra'" in by_keyword(append).message
+    state = {"rng": torch.Generator(), "step": 1}
+    assert make(lambda attempt: attempt(state) and None)(lambda state: state["step"])
+    drawn = make(lambda attempt: attempt(state))(
+        lambda state: torch.rand(1, generator=state["rng"])
+    )
+    assert "changed its argument 'state'" in drawn.message
     allowed = make(lambda attempt: attempt([1], extra=[2]) and None, may_mutate=True)
     assert allowed(append)
 
