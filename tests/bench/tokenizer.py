@@ -1,6 +1,8 @@
 """Tokenizers compared: training and encoding times, as ratios within one run.
 
-    python tests/bench/tokenizer.py [--megabytes 5] [--vocab 4096]
+    TTA_DATA=folder python tests/bench/tokenizer.py [--megabytes 5] [--vocab 4096]
+
+The folder holds tinyshakespeare.txt, gpt2_vocab.json and gpt2_merges.txt.
 
 `tokenizers` is timed with one thread and with all; the text is given to it line by line, so that
 it can use them. Each time is the best of three runs.
@@ -22,7 +24,7 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from llmlib.tokenizer import BPE, GPT2_PATTERN, Unigram, WordPiece, count_pieces
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(os.environ.get("TTA_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def python_source(n_bytes: int) -> str:
@@ -122,8 +124,8 @@ def main() -> None:
     options = parser.parse_args()
     size = int(options.megabytes * 1e6)
     texts = {"Python source": python_source(size)[:size]}
-    if (SHARED / "tinyshakespeare.txt").exists():
-        shakespeare = (SHARED / "tinyshakespeare.txt").read_text("utf-8")
+    if (DATA / "tinyshakespeare.txt").exists():
+        shakespeare = (DATA / "tinyshakespeare.txt").read_text("utf-8")
         texts["tinyshakespeare repeated"] = (shakespeare * (size // len(shakespeare) + 1))[:size]
     else:
         print("tinyshakespeare is missing: Python source only", file=sys.stderr)
@@ -137,7 +139,7 @@ def main() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = BPE.train(text, options.vocab)
     compare_encoding(name, text[:1_000_000], tokenizer)
-    files = SHARED / "gpt2_vocab.json", SHARED / "gpt2_merges.txt"
+    files = DATA / "gpt2_vocab.json", DATA / "gpt2_merges.txt"
     if all(map(Path.exists, files)):
         gpt2 = BPE.from_gpt2(*files)
         compare_encoding(f"{name}, GPT-2", text[:1_000_000], gpt2)
