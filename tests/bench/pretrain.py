@@ -27,7 +27,7 @@ from llmlib.train import TrainConfig, evaluate, next_token_loss, train
 from llmlib.world import World
 from tests.bench.model import PlainGPT
 
-DOCUMENTS, ROWS, LENGTH = 8_000, 16, 128
+DOCUMENTS, ROWS, LENGTH = 8_600, 16, 128
 BUDGETS = (1, 2, 3, 4, 6, 8, 12, 16)
 OURS = PRESETS["world-s"].replace(n_layers=4, max_seq_len=LENGTH)
 PLAN = TrainConfig(
