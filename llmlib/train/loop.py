@@ -104,12 +104,11 @@ def _settle_precision(config: TrainConfig, state: dict | None, device) -> TrainC
     """
     if config.precision != "auto":
         return config
-    settled = state["config"]["precision"] if state else "auto"
-    if settled == "auto":
-        fast = torch.tensor([float(runtime.pick_precision(device) == "bfloat16")], device=device)
-        agreed = runtime.all_sum(fast).item() == runtime.world_size()
-        settled = "bfloat16" if agreed else "float32"
-    return replace(config, precision=settled)
+    if state:
+        return replace(config, precision=state["config"]["precision"])
+    fast = torch.tensor([float(runtime.pick_precision(device) == "bfloat16")], device=device)
+    agreed = runtime.all_sum(fast).item() == runtime.world_size()
+    return replace(config, precision="bfloat16" if agreed else "float32")
 
 
 def _due(step: int, every: int, last: bool) -> bool:
@@ -180,8 +179,6 @@ def _state(history: History, config: TrainConfig, optimizer: Optimizers, batches
 def _restore(state: dict, config: TrainConfig, optimizer: Optimizers, batches) -> History:
     """Put optimizer, batches and generators back to `state`; return the history so far."""
     old, new = TrainConfig(**state["config"]), config
-    if old.precision == "auto":  # such a state does not say what it was trained in
-        old = replace(old, precision=new.precision)
     changed = [
         f"{name}: {getattr(old, name)} → {getattr(new, name)}"
         for name in asdict(new)
