@@ -1,4 +1,4 @@
-"""Sequence log-probabilities and KL: estimators against the exact sum, wrong signs shown to fail."""
+"""Sequence log-probabilities, and KL estimators against the exact sum; wrong signs fail."""
 
 import math
 
