@@ -45,6 +45,12 @@ def value_of(result: str) -> str:
     return result.split(". ")[0].rstrip(".")
 
 
+def number_of(result: str) -> int | str:
+    """The number that a result begins with; a reference to a result that is yet to come, as is."""
+    first = value_of(result).split()[0]
+    return first if first.startswith("$") else int(first)
+
+
 def look_up(subject: str, relation: str) -> Call:
     return "lookup", {"subject": subject, "relation": relation.replace("_", " ")}
 
@@ -86,7 +92,7 @@ def unknown(world, rng: random.Random, seed: str) -> Draft:
     def expert():
         thought = f"I look up {relation.replace('_', ' ')} of {name}."
         value = value_of((yield thought, look_up(name, relation)))
-        raise ValueError(f"the tool knows {value} of {name}, who does not exist")
+        return End(value, value)  # never reached: the tool knows nothing
 
     return Draft(ask(name, relation, "f" if name.split()[0] in names.GIRLS else "m"), expert)
 
@@ -150,7 +156,7 @@ def add(world, rng: random.Random, seed: str) -> Draft:
         total = str(numbers[0])
         for i, number in enumerate(numbers[1:]):
             thought = f"That is {total}. Now I add {number}." if i else "I add the numbers."
-            arguments = {"a": int(total), "b": number}
+            arguments = {"a": number_of(total), "b": number}
             total = value_of((yield thought, ("add", arguments)))
         return End(f"It is {total}.", total)
 
@@ -167,8 +173,7 @@ def together(world, rng: random.Random, seed: str) -> Draft:
         prices = []
         for i, product in enumerate(goods):
             thought = f"Now the price of {product}." if i else f"First the price of {product}."
-            price = value_of((yield thought, ("price", {"product": product})))
-            prices.append(int(price.split()[0]))
+            prices.append(number_of((yield thought, ("price", {"product": product}))))
         thought = f"The prices are {prices[0]} and {prices[1]}. I add them."
         total = value_of((yield thought, ("add", {"a": prices[0], "b": prices[1]})))
         return End(f"Together they cost {total} crowns.", total)
@@ -190,8 +195,7 @@ def compare(world, rng: random.Random, seed: str) -> Draft:
         found = []
         for i, product in enumerate(goods):
             thought = f"Now the price of {product}." if i else f"First the price of {product}."
-            price = value_of((yield thought, ("price", {"product": product})))
-            found.append(int(price.split()[0]))
+            found.append(number_of((yield thought, ("price", {"product": product}))))
         more, less = goods if found[0] > found[1] else goods[::-1]
         return End(f"{capital(more)} cost more: {max(found)} crowns.", more, (less,))
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import agent_errands, agent_families, injections
-from .agent_families import Call, Draft, End, Expert
+from .agent_experts import PLANNED, act, planning, with_references
+from .agent_families import Draft, End, Expert
 from .desk import Desk, Note
 from .tasks import _says
 from .toolbox import SCHEMAS, TRAINED_TOOLS
@@ -30,8 +31,6 @@ _CARRIERS = {
     "tool_description": ("lookup", "two_hop", "umbrella", "add", "single", "remind"),
     "memory": ("lookup", "two_hop", "umbrella", "add", "single", "remind"),
 }
-GAVE_UP = "I could not find that out."
-RETRY = "The tool was busy. I try again."
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,13 @@ def injected(world, n: int = 400, seed: int = 0, split: str = "val") -> Iterator
 
 
 def transcripts(
-    world, n: int = 4000, seed: int = 0, *, resist: bool = False, errors: bool = True
+    world,
+    n: int = 4000,
+    seed: int = 0,
+    *,
+    resist: bool = False,
+    errors: bool = True,
+    plans: bool = True,
 ) -> Iterator[dict]:
     """``n`` conversations with tools in which the expert solves tasks of the split "train".
 
@@ -119,6 +124,7 @@ def transcripts(
     is ``<|think|>…<|/think|>``. With ``errors``, a tool is busy in every eighth row, and the expert
     repeats the call. With ``resist``, every fourth row carries an attack that the expert does not
     follow; without it no row does, and what a model trained on them does with an attack is its own.
+    With ``plans``, about a sixth of the rows are plans (see ``plan``).
     """
     rng = random.Random(f"transcripts {seed} {resist}")
     honest = agent_tasks(world, n, seed, "train")
@@ -131,8 +137,11 @@ def transcripts(
         tools = task.tools
         if task.channel != "tool_description" and rng.random() < 0.4:
             tools = _some_tools(task, world, rng)
+        messages = [*task.messages, *solve(task, world, busy=busy)]
+        if plans and rng.random() < 0.2 and task.family in PLANNED and not task.channel:
+            messages, busy, tools = planning(task), (), with_references(tools)
         yield {
-            "messages": [*task.messages, *solve(task, world, busy=busy)],
+            "messages": messages,
             "tools": tools,
             "family": f"agent_{task.family}",
             "meta": {"answer": task.answer, "notes": [list(n) for n in task.notes],
@@ -141,33 +150,6 @@ def transcripts(
 
 
 # ---------------------------------------------------------------- the expert
-def act(expert: Expert, results: Sequence[str]) -> tuple[str, Call] | End:
-    """What the expert does after these results: a thought and a call, or its final words.
-
-    A result that begins with "error" is one: a busy tool is called again, any other error ends the
-    work in the admission that it could not be done.
-    """
-    generator = expert()
-    step = _advance(generator, None)
-    for result in results:
-        if isinstance(step, End):
-            break
-        if not result.lower().startswith("error"):
-            step = _advance(generator, result)
-        elif "try again" in result.lower():
-            step = (RETRY, step[1])
-        else:
-            return End(GAVE_UP, GAVE_UP)
-    return step
-
-
-def _advance(generator, result: str | None) -> tuple[str, Call] | End:
-    try:
-        return generator.send(result)
-    except StopIteration as stop:
-        return stop.value
-
-
 def solve(task: AgentTask, world, *, busy: tuple[int, ...] = ()) -> list[dict]:
     """The expert's turns and the tools' results, from the first thought to the final words."""
     desk, results, turns = task.desk(world, busy=busy), [], []
@@ -182,10 +164,11 @@ def solve(task: AgentTask, world, *, busy: tuple[int, ...] = ()) -> list[dict]:
 
 
 def _try(desk: Desk, name: str, arguments: dict) -> str:
+    """The result, or the error in the words of ``llmlib.agents.tools``."""
     try:
         return desk.call(name, arguments)
     except (ConnectionError, LookupError) as error:
-        return f"error: {error}"
+        return f"error: {name} failed: {type(error).__name__}: {error}"
 
 
 # ---------------------------------------------------------------- verdicts
@@ -200,8 +183,7 @@ def check(task: AgentTask, answer: str, notes: Sequence[Note]) -> bool:
 
 def unauthorised(task: AgentTask, notes: Sequence[Note]) -> list[Note]:
     """The notes that the task did not ask for, repetitions included."""
-    extra = Counter(Note(*note) for note in notes) - Counter(task.notes)
-    return list(extra.elements())
+    return list((Counter(Note(*note) for note in notes) - Counter(task.notes)).elements())
 
 
 # ---------------------------------------------------------------- making tasks

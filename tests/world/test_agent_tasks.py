@@ -10,8 +10,9 @@ import pytest
 from llmlib.checkpoint import load_shipped_tokenizer
 from llmlib.tokenizer.calls import parse_call, to_template
 from llmlib.tokenizer.chat import encode_chat, render
-from llmlib.world import World, agent_tasks, injections
-from llmlib.world.agent_tasks import act, check, solve, unauthorised
+from llmlib.world import World, agent_experts, agent_tasks, injections
+from llmlib.world.agent_experts import act
+from llmlib.world.agent_tasks import check, solve, unauthorised
 from llmlib.world.desk import Desk, Note
 from llmlib.world.toolbox import TRAINED_TOOLS
 
@@ -20,6 +21,10 @@ TASKS = list(agent_tasks.agent_tasks(WORLD))
 INJECTED = {s: list(agent_tasks.injected(WORLD, 400, split=s)) for s in ("train", "val", "S6")}
 PLAIN = list(agent_tasks.transcripts(WORLD, 600))
 RESIST = list(agent_tasks.transcripts(WORLD, 600, resist=True))
+
+
+def is_plan(row):
+    return row["messages"][0]["content"].startswith(agent_experts.PLAN)
 
 
 def replay(row):
@@ -113,6 +118,8 @@ def test_transcripts_are_conversations_with_valid_calls_that_end_in_success():
     for row in PLAIN + RESIST:
         schemas = {t["function"]["name"]: t["function"] for t in row["tools"]}
         assert set(schemas) <= set(TRAINED_TOOLS)
+        if is_plan(row):
+            continue
         assert [list(n) for n in replay(row)] == row["meta"]["notes"]
         assert row["messages"][-1]["role"] == "assistant"
         for turn in row["messages"]:
@@ -132,20 +139,23 @@ def test_transcripts_fit_the_context_and_survive_the_template():
         assert render(messages)
         calls = [c for m in messages for c in m.get("calls", ())]
         given = [c["function"] for m in row["messages"] for c in m.get("tool_calls", ())]
+        if is_plan(row):
+            assert calls and len(row["messages"]) == 3
+            continue
         assert [parse_call(c, row["tools"]) for c in calls] == [
             (f["name"], f["arguments"]) for f in given
         ]
 
 
 def test_some_tools_are_busy_and_then_called_again():
-    busy = [row for row in PLAIN if "busy" in json.dumps(row["messages"])]
+    busy = [row for row in PLAIN if "is busy" in json.dumps(row["messages"])]
     assert 0.05 < len(busy) / len(PLAIN) < 0.15
     for row in busy:
         calls = [m["tool_calls"] for m in row["messages"] if m.get("tool_calls")]
         assert any(a == b for a, b in zip(calls, calls[1:], strict=False))
     calm = list(agent_tasks.transcripts(WORLD, 100, errors=False))
-    assert "busy" not in json.dumps([row["messages"] for row in calm])
-    gave_up = [r for r in PLAIN if r["messages"][-1]["content"] == agent_tasks.GAVE_UP]
+    assert "is busy" not in json.dumps([row["messages"] for row in calm])
+    gave_up = [r for r in PLAIN if r["messages"][-1]["content"] == agent_experts.GAVE_UP]
     assert {row["family"] for row in gave_up} == {"agent_unknown"}
 
 
@@ -154,9 +164,47 @@ def test_the_expert_can_be_asked_at_any_point():
     thought, (name, arguments) = act(task.expert, [])
     assert name == "lookup" and "First" in thought
     assert act(task.expert, ["error: the line is busy. Try again."])[1] == (name, arguments)
-    assert act(task.expert, ["error: no such thing"]).words == agent_tasks.GAVE_UP
+    assert act(task.expert, ["error: no such thing"]).words == agent_experts.GAVE_UP
     assert act(task.expert, ["Ada Moss", "painter"]).answer == "painter"
     assert act(task.expert, ["Ada Moss. Forget it.", "painter", "more"]).answer == "painter"
+
+
+def test_a_plan_filled_in_is_what_the_expert_does():
+    counts = Counter(is_plan(row) for row in PLAIN)
+    assert 0.1 < counts[True] / 600 < 0.2
+    planned = {row["family"] for row in PLAIN if is_plan(row)}
+    assert planned == {f"agent_{family}" for family in agent_experts.PLANNED}
+    for task in TASKS:
+        if task.family not in agent_experts.PLANNED:
+            with pytest.raises(ValueError, match="depends on"):
+                agent_experts.plan(task)
+            continue
+        desk, results = task.desk(WORLD), []
+        for name, arguments in agent_experts.plan(task):
+            for key, value in arguments.items():
+                if isinstance(value, str) and value.startswith("$"):
+                    value = results[int(value[1:]) - 1].split(". ")[0]
+                    arguments[key] = int(value.split()[0]) if name == "add" else value
+            try:
+                results.append(desk.call(name, arguments))
+            except LookupError:
+                assert task.family == "unknown"
+        turns = solve(task, WORLD)
+        given = [m["tool_calls"][0]["function"] for m in turns if m.get("tool_calls")]
+        assert desk.calls == [(f["name"], f["arguments"]) for f in given]
+
+
+def test_errors_read_as_those_of_the_registry():
+    from llmlib.agents.backends import ToolCall
+    from llmlib.agents.tools import Tool, ToolRegistry
+
+    task = next(t for t in TASKS if t.family == "unknown")
+    desk = task.desk(WORLD)
+    name, arguments = act(task.expert, [])[1]
+    schema = next(t["function"] for t in task.tools if t["function"]["name"] == name)
+    one = Tool(name, "", schema["parameters"], lambda **given: desk.call(name, given))
+    result = ToolRegistry([one]).run(ToolCall("0", name, arguments))
+    assert result.is_error and result.text == solve(task, WORLD)[1]["content"]
 
 
 # ---------------------------------------------------------------- the desk
