@@ -130,12 +130,27 @@ class Interactive:
         return ipywidgets.VBox([slide, view])
 
 
+PLAIN = (
+    '<p class="tx-plain">This is an interactive picture. Where a notebook is not trusted yet, '
+    "neither picture nor slider is shown: run the cell. Its numbers are below.</p>"
+)
+
+
+def drawn(text):
+    """Attributes of an element whose text is a part of the picture, drawn by the style sheet.
+
+    Where styles are taken away (JupyterLab does it with outputs of a notebook that it does not
+    trust yet) the labels of a picture go with the picture, rather than stay as a heap of words.
+    """
+    return f'data-t="{escape(text)}"'
+
+
 def page(widget, inside, data):
     """The element around everything: style, title, what is inside, data, script."""
     return (
         f'<{widget.tag} class="tta-x tex2jax_ignore mathjax_ignore">'
         f"<style>{_packed(widget.styles)}</style>"
-        f'<p class="tx-title">{escape(widget.title)}</p>{inside}'
+        f'<p class="tx-title">{escape(widget.title)}</p>{PLAIN}{inside}'
         f'<script type="application/json">{to_json(data)}</script>'
         f"<script>{_packed(widget.scripts)}</script></{widget.tag}>"
     )

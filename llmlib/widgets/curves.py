@@ -4,7 +4,7 @@ import math
 
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from .base import Interactive, escape, number
+from .base import Interactive, drawn, escape, number
 
 MAX_POINTS = 200  # a line is thinned to this many points: more than a page can show
 MAX_TABLE_COLUMNS = 12
@@ -66,7 +66,7 @@ class Curves(Interactive):
 
     def _end(self, name, role, height):
         place = self.slot("--y", f"{height:.1f}")
-        return f'<span class="tx-end tx-r-{role}" {place}>{escape(name)}</span>'
+        return f'<span class="tx-end tx-r-{role}" {place} {drawn(name)}></span>'
 
     def _path(self, y):
         """The `d` of a path in a 1000 × 1000 box: whole numbers, relative steps, gaps where y is
@@ -108,10 +108,10 @@ class Curves(Interactive):
         for value in _tick_values(self.ylim, self.log_y):
             y = 1000 - 1000 * _place(value, self.ylim, self.log_y)
             grid += f"M0 {y:.0f}H1000"
-            ticks += f'<span class="tx-yt" style="--y:{y / 10:.1f}">{number(value)}</span>'
+            ticks += f'<span class="tx-yt" style="--y:{y / 10:.1f}" {drawn(number(value))}></span>'
         for value in _tick_values(self.xlim, self.log_x):
             x = 100 * _place(value, self.xlim, self.log_x)
-            ticks += f'<span class="tx-xt" style="--x:{x:.1f}">{number(value)}</span>'
+            ticks += f'<span class="tx-xt" style="--x:{x:.1f}" {drawn(number(value))}></span>'
         return f'<path class="tx-grid" d="{grid}"/>', ticks
 
     def table(self):

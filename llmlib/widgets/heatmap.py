@@ -2,7 +2,7 @@
 
 import math
 
-from .base import Interactive, escape, folded_table, page, slider
+from .base import Interactive, drawn, escape, folded_table, page, slider
 
 SCALE = 1000  # values travel as whole thousandths
 
@@ -63,12 +63,12 @@ class HeatMap(Interactive):
     def picture(self, state):
         values = self._whole(state)
         lines = "".join(self._line(i, line) for i, line in enumerate(values))
-        names = "".join(f"<span>{escape(name)}</span>" for name in ["", *self.cols])
+        names = "".join(f"<span {drawn(name)}></span>" for name in ["", *self.cols])
         chosen = values[self.row]
         square = self.rows == self.cols
         strip = "".join(
             f"<span{' class=tx-on' * (square and j == self.row)} "
-            f'style="--v:{(v or 0) / self.max:.3f}">{escape(name)}</span>'
+            f'style="--v:{(v or 0) / self.max:.3f}" {drawn(name)}></span>'
             for j, (name, v) in enumerate(zip(self.cols, chosen, strict=True))
         )
         return (
@@ -83,7 +83,7 @@ class HeatMap(Interactive):
         shares = (None if v is None else f"{v / self.max:.3g}" for v in line)
         cells = (f'<i style="--v:{v}"></i>' if v else '<i class="tx-off"></i>' for v in shares)
         on = " tx-on" if i == self.row else ""
-        name = f'<span class="tx-name">{escape(self.rows[i])}</span>'
+        name = f'<span class="tx-name" {drawn(self.rows[i])}></span>'
         return f'<div class="tx-row{on}">{name}{"".join(cells)}</div>'
 
     def sentence(self, line):

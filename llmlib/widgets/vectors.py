@@ -2,7 +2,7 @@
 
 import math
 
-from .base import Interactive, escape, number
+from .base import Interactive, drawn, number
 from .curves import line_roles
 
 HEAD = "0,0 -9,3.6 -9,-3.6"  # an arrow head pointing right, tip at the origin
@@ -71,7 +71,7 @@ class Vectors(Interactive):
         x, y = 50 + (x1 + 5 * across) / 2, 50 - (y1 + 5 * up) / 2
         style = f"--x:{x:.1f};--y:{y:.1f};--c:{across:.2f};--s:{-up:.2f}"
         place = self.slot("style", style) if moves else f'style="{style}"'
-        return f'<span class="tx-tip tx-r-{self.roles[name]}" {place}>{escape(name)}</span>'
+        return f'<span class="tx-tip tx-r-{self.roles[name]}" {place} {drawn(name)}></span>'
 
     def table(self):
         rows = [[s["at"], *(_text(v) for v in s["arrows"].values())] for s in self.states]

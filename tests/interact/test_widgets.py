@@ -86,6 +86,15 @@ def test_a_notebook_stores_html_and_no_widget_state(make):
     assert make().html() == make().html()
 
 
+@pytest.mark.parametrize("make", ALL[1:])
+def test_without_styles_and_script_no_heap_of_labels_is_left(make):
+    """What JupyterLab leaves of an untrusted output: text, tables, and how to get the picture."""
+    bare = re.sub(r"<(style|script|svg|details)\b.*?</\1>", "", make().html(), flags=re.S)
+    words = [word.strip() for word in re.sub(r"<[^>]*>", "\n", bare).split("\n") if word.strip()]
+    assert any("run the cell" in word for word in words)
+    assert len(words) <= 12, words
+
+
 def test_text_is_escaped_and_data_cannot_close_the_script():
     html = bars().html()
     assert "Bars &amp; &lt;bread&gt;" in html
