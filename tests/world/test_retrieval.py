@@ -19,7 +19,8 @@ def by_the_formula(texts, query, k1, b):
             tf = document.count(word)
             n = sum(word in other for other in split)
             idf = math.log(1 + (len(split) - n + 0.5) / (n + 0.5))
-            score += idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * len(document) / mean))
+            if tf:
+                score += idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * len(document) / mean))
         scores.append(score)
     return scores
 
