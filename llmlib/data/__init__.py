@@ -1,6 +1,7 @@
 """From text to batches: corpora, tokenized shards, packing, and an order that can be resumed."""
 
 from llmlib.data.batches import Batch, TokenBatches
+from llmlib.data.chat import ChatBatches, ChatData
 from llmlib.data.corpus import load_corpus
 from llmlib.data.packing import Segment, pack_documents
 from llmlib.data.tokens import (
@@ -13,6 +14,8 @@ from llmlib.data.tokens import (
 
 __all__ = [
     "Batch",
+    "ChatBatches",
+    "ChatData",
     "DataError",
     "Segment",
     "TokenBatches",

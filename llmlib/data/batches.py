@@ -94,6 +94,11 @@ class TokenBatches:
         return self
 
     def __next__(self) -> Batch:
+        chosen = self._next_rows()
+        return self._packed(chosen) if self.packing == "documents" else self._windows(chosen)
+
+    def _next_rows(self) -> list:
+        """The next `batch_size` rows, or what is left of the last epoch; moves on past them."""
         chosen = []
         while len(chosen) < self.batch_size and self.epoch != self.epochs:
             rows = self._block_rows()
@@ -106,11 +111,11 @@ class TokenBatches:
                 self.epoch, self.block, self.row = self.epoch + 1, 0, 0
         if not chosen:
             raise StopIteration
-        return self._packed(chosen) if self.packing == "documents" else self._windows(chosen)
+        return chosen
 
     def steps_in_first_epoch(self) -> int:
         """How many batches the first epoch fills, the last of them perhaps in part."""
-        first = TokenBatches(
+        first = type(self)(
             self.data, self.batch_size, self.seq_len, seed=self.seed, packing=self.packing
         )
         rows = 0
@@ -145,9 +150,11 @@ class TokenBatches:
     def _block_rows(self) -> list:
         """The rows of the current block in the order they are served."""
         if self._rows_of != (self.epoch, self.block):
-            make = self._pack_block if self.packing == "documents" else self._cut_stream
-            self._rows, self._rows_of = make(), (self.epoch, self.block)
+            self._rows, self._rows_of = self._make_rows(), (self.epoch, self.block)
         return self._rows
+
+    def _make_rows(self) -> list:
+        return self._pack_block() if self.packing == "documents" else self._cut_stream()
 
     def _pack_block(self) -> list[list[Segment]]:
         documents = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.data))
