@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from llmlib.data import DataError
 from llmlib.logprobs import sequence_logprobs
 from llmlib.tokenizer.chat import encode_chat
 
 
-class PairError(ValueError):
+class PairError(DataError):
     """A preference row that nothing can be learned from, with its number and what to do."""
 
 

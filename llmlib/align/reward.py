@@ -107,7 +107,9 @@ def accuracy(scores: Tensor) -> float:
 
 
 def load_reward_model(path: str | Path) -> tuple[RewardModel, object, dict]:
-    """(reward model in float32, tokenizer, meta) of a checkpoint that held one."""
+    """(reward model in float32, tokenizer, meta) of a checkpoint, or of the folder of a run."""
+    path = Path(path)
+    path = path / "model.safetensors" if path.is_dir() else path
     saved = read(path)
     model = RewardModel(Transformer(saved.config))
     load_weights(model, saved.weights, path)

@@ -248,10 +248,10 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-def command_line() -> None:
-    """`main` for a terminal: what the user can mend is said in a line, without a traceback."""
+def command_line(run=None) -> None:
+    """`run` (or `main`) for a terminal: what the user can mend is said without a traceback."""
     try:
-        main()
+        (run or main)()
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on from there")
     except (OSError, DataError, CheckpointError, TrainingDiverged) as error:
