@@ -1,0 +1,46 @@
+"""A limit on how long a function may take."""
+
+import contextvars
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Hung(BaseException):
+    """The time is up. Not an Exception: a tool's `except Exception` should not swallow it."""
+
+
+def run_for(seconds: float | None, function: Callable[[], T]) -> T:
+    """Return what the function returns, raise what it raises, or raise Hung when the time is up.
+
+    The function runs in a thread of its own. Python cannot end a thread: one that is late is asked
+    to stop by an exception, which reaches it at its next line of Python. So an endless loop ends,
+    but a wait inside the operating system goes on unseen until it is over. Work that must be
+    stopped for certain belongs in a process of its own (`sandbox`).
+    """
+    if seconds is None:
+        return function()
+    outcome: dict[str, object] = {}
+
+    def work() -> None:
+        try:
+            outcome["value"] = context.run(function)
+        except BaseException as error:
+            outcome["error"] = error
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=work, daemon=True, name="tool")
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        stop = ctypes.c_ulong(thread.ident), ctypes.py_object(Hung)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(*stop)
+        raise Hung
+    if isinstance(error := outcome.get("error"), Exception):
+        raise error
+    if error is not None:  # SystemExit: a tool may not end the program
+        raise RuntimeError(f"it tried to end the program with {type(error).__name__}") from error
+    return outcome["value"]
