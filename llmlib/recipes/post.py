@@ -14,6 +14,9 @@ from llmlib.model import Transformer
 from llmlib.recipes.pretrain import say
 from llmlib.tokenizer.chat import encode_chat
 from llmlib.train import History, TrainConfig, train
+from llmlib.world import World
+from llmlib.world.annotators import ANNOTATORS
+from llmlib.world.preferences import preferences
 
 MODEL_HELP = "S, M or S-instruct (shipped), a .safetensors file, or the folder of a run"
 
@@ -83,7 +86,11 @@ def get_prompts(args: argparse.Namespace, tok) -> list[list[int]]:
 
 def world_pairs(persona: str) -> tuple[list[dict], list[dict]]:
     """Training and held-out preferences of an annotator of the course's world."""
-    raise SystemExit(f"--data {persona}: no .jsonl file of that name")
+    if persona not in ANNOTATORS:
+        raise SystemExit(
+            f"--data {persona}: neither a .jsonl file nor one of {', '.join(ANNOTATORS)}"
+        )
+    return tuple(list(preferences(World(), persona, split)) for split in ("train", "val"))
 
 
 def pair_run(args: argparse.Namespace, data: PairData) -> tuple[PairBatches, TrainConfig]:

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from llmlib import checkpoint
+from llmlib.align.pairs import PairData
 from llmlib.align.reward import load_reward_model
 from llmlib.recipes import dpo, ppo, reward
+from llmlib.recipes.post import get_prompts, world_pairs
 
 # Runs a recipe in a process that kills itself, kill -9, after SAVES checkpoints.
 DOOMED = """
@@ -138,6 +140,8 @@ def test_what_is_wrong_is_said(start, tmp_path):
     model, pairs = start
     with pytest.raises(SystemExit, match="no such file or folder"):
         dpo.main(["--model", "nowhere", "--data", str(pairs), "--out", str(tmp_path / "a")])
+    with pytest.raises(SystemExit, match="neither a .jsonl file nor one of clean, casual"):
+        dpo.main(["--model", str(model), "--data", "nobody", "--out", str(tmp_path / "d")])
     pairs.write_text('{"prompt": "Who?", "chosen": "Me"}\n')
     with pytest.raises(ValueError, match="line 1: not an object with prompt, chosen, rejected"):
         dpo.main(["--model", str(model), "--data", str(pairs), "--out", str(tmp_path / "b")])
@@ -145,3 +149,12 @@ def test_what_is_wrong_is_said(start, tmp_path):
     pairs.write_text("\n".join([json.dumps(same)] * 3))
     with pytest.raises(ValueError, match="row 0: chosen and rejected are the same"):
         reward.main(["--model", str(model), "--data", str(pairs), "--out", str(tmp_path / "c")])
+
+
+def test_the_worlds_annotators_give_pairs_and_prompts(tok):
+    training, held_out = world_pairs("casual")
+    assert len(training) == 6000 and len(held_out) == 1000
+    data = PairData(training[:50], tok, max_tokens=512)
+    args = ppo.arguments(["--reward", "rm", "--out", "out", "--data", "casual"])
+    prompts = get_prompts(args, tok)
+    assert data.prompts[0] in prompts and len(prompts) == len(set(map(tuple, prompts))) > 1000
