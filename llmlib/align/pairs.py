@@ -16,6 +16,8 @@ from llmlib.data import DataError
 from llmlib.logprobs import sequence_logprobs
 from llmlib.tokenizer.chat import encode_chat
 
+BLOCK = 16  # batches whose pairs are sorted by length together
+
 
 class PairError(DataError):
     """A preference row that nothing can be learned from, with its number and what to do."""
@@ -99,11 +101,9 @@ class PairData:
     def __len__(self) -> int:
         return len(self.prompts)
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest text."""
-        both = zip(self.prompts, self.completions, strict=True)
-        return max(len(prompt) + max(map(len, sides)) for prompt, sides in both)
+    def length(self, i: int) -> int:
+        """Tokens of a pair's longer text."""
+        return len(self.prompts[i]) + max(map(len, self.completions[i]))
 
     def batch(self, indices: Sequence[int]) -> PairBatch:
         """The pairs of these numbers, with the reference's log p if it was added."""
@@ -207,7 +207,10 @@ def _check(number: int, sides: tuple, max_tokens: int | None) -> None:
 class PairBatches:
     """Batches of pairs, epoch after epoch, in an order that depends on `seed` only.
 
-    `epochs=None`: endlessly. A batch never spans two epochs, so an epoch's last one may be small.
+    epochs     None: endlessly. A batch never spans two epochs, so an epoch's last one may be small.
+    by_length  batches hold pairs of like length, which saves most of the padding: of every
+               `BLOCK` batches the pairs are sorted, and the batches shuffled.
+
     Resumable: `state_dict`, `load_state_dict`.
     """
 
@@ -218,27 +221,40 @@ class PairBatches:
         *,
         seed: int = 0,
         epochs: int | None = None,
+        by_length: bool = True,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.data, self.batch_size, self.seed, self.epochs = data, batch_size, seed, epochs
+        self.by_length = by_length
         self.epoch = self.at = 0  # of the next batch
-        self._order: np.ndarray | None = None
+        self._order: list[list[int]] | None = None  # the epoch's batches
 
     def __iter__(self) -> Iterator[PairBatch]:
         return self
 
     def __next__(self) -> PairBatch:
-        if self.at >= len(self.data):
+        if self.at >= self.steps():
             self.epoch, self.at, self._order = self.epoch + 1, 0, None
         if self.epoch == self.epochs:
             raise StopIteration
         if self._order is None:
-            rng = np.random.default_rng([self.seed, self.epoch])
-            self._order = rng.permutation(len(self.data))
-        chosen = self._order[self.at : self.at + self.batch_size].tolist()
-        self.at += self.batch_size
-        return self.data.batch(chosen)
+            self._order = self._batches()
+        self.at += 1
+        return self.data.batch(self._order[self.at - 1])
+
+    def _batches(self) -> list[list[int]]:
+        """The numbers of the pairs in each batch of the current epoch."""
+        rng, size = np.random.default_rng([self.seed, self.epoch]), self.batch_size
+        order = rng.permutation(len(self.data)).tolist()
+        if not self.by_length:
+            return [order[at : at + size] for at in range(0, len(order), size)]
+        batches = []
+        for first in range(0, len(order), BLOCK * size):
+            block = sorted(order[first : first + BLOCK * size], key=self.data.length)
+            full = [block[at : at + size] for at in range(0, len(block), size)]
+            batches += [full[i] for i in rng.permutation(len(full))]
+        return batches
 
     def steps(self) -> int:
         """Batches in one epoch."""
@@ -256,5 +272,5 @@ class PairBatches:
         self.epoch, self.at, self._order = state["epoch"], state["at"], None
 
     def _identity(self) -> dict:
-        names = ("batch_size", "seed", "epochs")
+        names = ("batch_size", "seed", "epochs", "by_length")
         return {name: getattr(self, name) for name in names} | {"data": self.data.fingerprint}

@@ -119,9 +119,11 @@ def test_one_prompt_for_all_pairs_cannot_be_mismatched(tok, tiny):
 
 def test_every_pair_once_an_epoch_and_resumable(tok, pair_rows):
     data = PairData(pair_rows, tok)
-    batches = PairBatches(data, 5, seed=1, epochs=2)
-    sizes = [len(b) for b in batches]
-    assert sizes == [5, 5, 2, 5, 5, 2] and batches.steps() == 3
+    for by_length in (True, False):
+        batches = PairBatches(data, 5, seed=1, epochs=2, by_length=by_length)
+        assert sorted(i for batch in batches._batches() for i in batch) == list(range(12))
+        sizes = [len(b) for b in batches]
+        assert sorted(sizes[:3]) == sorted(sizes[3:]) == [2, 5, 5] and batches.steps() == 3
     first, second = PairBatches(data, 5, seed=1), PairBatches(data, 5, seed=1)
     for _ in range(4):
         next(first)
@@ -132,6 +134,19 @@ def test_every_pair_once_an_epoch_and_resumable(tok, pair_rows):
         PairBatches(data, 5, seed=2).load_state_dict(first.state_dict())
     with pytest.raises(ValueError, match="at least 1"):
         PairBatches(data, 0)
+
+
+def test_batches_of_like_length_have_less_padding(tok):
+    rows = [{"prompt": "Who?", "chosen": "Me" + " too" * (i % 40), "rejected": "You"}
+            for i in range(160)]  # fmt: skip
+    data = PairData(rows, tok)
+    sizes = {
+        by_length: sum(
+            b.tokens.numel() for b in PairBatches(data, 8, epochs=1, by_length=by_length)
+        )
+        for by_length in (True, False)
+    }
+    assert sizes[True] < 0.7 * sizes[False]
 
 
 def test_rows_of_a_batch(tok, pair_rows, tiny):
