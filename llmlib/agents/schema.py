@@ -67,12 +67,8 @@ def schema_of(hint: Any, _inside: tuple = ()) -> dict[str, Any]:
 
 def object_schema(properties: dict[str, dict], required: list[str]) -> dict[str, Any]:
     """An object with these properties and no others."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": False,
-    }
+    closed = {"required": required, "additionalProperties": False}
+    return {"type": "object", "properties": properties} | closed
 
 
 def _record_schema(record: type, inside: tuple) -> dict[str, Any]:
@@ -204,10 +200,6 @@ def _enum(value, schema, where):
     return [f"{where or 'the value'} must be one of {choices}, not {show(value)}"]
 
 
-def _const(value, schema, where):
-    return _enum(value, {"enum": [schema["const"]]}, where)
-
-
 def _any_of(value, schema, where):
     tried = [_problems(value, choice, where) for choice in schema["anyOf"]]
     return [] if not all(tried) else [" or ".join(dict.fromkeys(t[0] for t in tried))]
@@ -293,7 +285,7 @@ def _limit(keyword: str, value, schema, where):
 
 _CHECKS = {
     "enum": _enum,
-    "const": _const,
+    "const": lambda value, schema, where: _enum(value, {"enum": [schema["const"]]}, where),
     "anyOf": _any_of,
     "oneOf": _one_of,
     "allOf": _all_of,

@@ -25,7 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from .backends.base import ToolCall
+from .backends.base import ToolCall, whole
 from .limits import Hung, run_for
 from .schema import build, is_json, kind_of, object_schema, problems, schema_of
 
@@ -268,7 +268,7 @@ def as_text(value: Any) -> str:
         return "done"
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False, default=_as_json)
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole(value)
 
 
 def _as_json(value: Any) -> Any:

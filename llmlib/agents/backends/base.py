@@ -132,9 +132,19 @@ def read_arguments(text: str) -> dict[str, Any]:
         raise ValueError("the arguments are nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"the arguments are not valid JSON: {error}") from None
+    if "\\u" in text and whole(text := json.dumps(value, ensure_ascii=False)) != text:
+        raise ValueError("the arguments have half of a surrogate pair, which is no character")
     if not isinstance(value, dict):
         raise ValueError(f"the arguments must be one JSON object {{…}}, not {text[:40]}")
     return value
+
+
+def whole(text: str) -> str:
+    """The text with halves of surrogate pairs joined, and the replacement character for a lone one.
+
+    JSON can carry such halves (``\\ud83d``), which no encoding and no tokenizer accepts.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
