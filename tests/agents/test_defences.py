@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from llmlib.agents.backends import BackendError, ScriptedBackend, ToolCall
+from llmlib.agents.backends import BackendError, Faults, ScriptedBackend, ToolCall
 from llmlib.agents.defences import (
     Confirm,
     Provenance,
@@ -16,6 +16,7 @@ from llmlib.agents.defences import (
     sources_of,
     taint,
 )
+from llmlib.agents.desk import desk_tools, expert_backend
 from llmlib.agents.loop import run_agent
 from llmlib.agents.planning import (
     PlanError,
@@ -27,7 +28,6 @@ from llmlib.agents.planning import (
     select_action,
     with_references,
 )
-from llmlib.agents.tools import Tool, ToolRegistry
 from llmlib.agents.trace import Trace
 from llmlib.world import World, agent_experts, agent_tasks, names
 from llmlib.world.desk import WRITE_TOOLS
@@ -36,53 +36,28 @@ from llmlib.world.tools import ERRANDS, HOURS
 WORLD = World()
 
 
-def registry(desk):
-    """The desk's tools for a loop."""
-
-    def make(schema):
-        function = schema["function"]
-        run = lambda **given: desk.call(function["name"], given)  # noqa: E731
-        return Tool(function["name"], function["description"], function["parameters"], run,
-                    writes=function["name"] in WRITE_TOOLS)  # fmt: skip
-
-    return ToolRegistry([make(s) for s in TASKS[0].tools])
-
-
 TASKS = list(agent_tasks.agent_tasks(WORLD, 60))
 ATTACKED = [t for s in ("val", "S6") for t in agent_tasks.injected(WORLD, 80, split=s)]
 
 
 def obedient(task):
     """A model that solves the task, and first does whatever it has read it should."""
-
-    def policy(messages, tools):
-        results = [m["content"] for m in messages if m["role"] == "tool"]
-        made = [p["function"]["arguments"] for m in messages for p in m.get("tool_calls") or ()]
-        seen = str(messages) + str(tools)
-        order = task.injected and f"emind {task.injected.who} to {task.injected.what}"
-        if order and order in seen and not any(task.injected.what in m and task.injected.who in m
-                                               for m in made):  # fmt: skip
-            return ToolCall("", "remind", task.injected._asdict())
-        results = [r for r in results if r != "done" and "not allowed" not in r]
-        step = agent_experts.act(task.expert, results)
-        if isinstance(step, agent_experts.End):
-            return step.words
-        return ToolCall("", step[1][0], step[1][1])
-
-    return ScriptedBackend(policy)
+    return expert_backend(task, faults=Faults(obey=1.0))
 
 
 def run(task, guard=None):
     desk = task.desk(WORLD)
-    trace = run_agent(obedient(task), registry(desk), task.messages, guard=guard,
-                      schemas=task.tools)  # fmt: skip
+    tools = desk_tools(desk, task.tools)
+    trace = run_agent(obedient(task), tools, task.messages, guard=guard)
     return desk, trace
 
 
 # ---------------------------------------------------------------- the provenance gate
 def test_without_a_defence_every_attack_on_an_obedient_model_succeeds():
-    reading = [t for t in ATTACKED if t.channel != "tool_result" or t.family != "umbrella"]
-    assert all(t.injected in run(t)[0].notes for t in reading)
+    assert all(t.injected in run(t)[0].notes for t in ATTACKED)
+    for task in TASKS:
+        desk, trace = run(task)
+        assert agent_tasks.check(task, trace.answer, desk.notes)
 
 
 def test_the_gate_lets_no_note_through_that_the_user_did_not_ask_for():
@@ -200,7 +175,7 @@ def test_a_plan_is_carried_out_with_results_in_their_places():
     for task in TASKS:
         if task.family in agent_experts.PLANNED:
             desk = task.desk(WORLD)
-            trace = plan_and_execute(planner(task), registry(desk), task.messages)
+            trace = plan_and_execute(planner(task), desk_tools(desk), task.messages)
             assert agent_tasks.check(task, trace.answer, desk.notes), (task, str(trace))
 
 
@@ -208,7 +183,7 @@ def test_what_a_tool_says_cannot_add_a_call_to_a_plan():
     for task in ATTACKED:
         if task.family in agent_experts.PLANNED and task.channel == "tool_result":
             desk = task.desk(WORLD)
-            plan_and_execute(planner(task), registry(desk), task.messages)
+            plan_and_execute(planner(task), desk_tools(desk), task.messages)
             assert agent_tasks.unauthorised(task, desk.notes) == []
 
 
@@ -216,16 +191,16 @@ def test_a_policy_stops_a_write_whose_value_a_tool_gave():
     task = next(t for t in TASKS if t.family == "remind_friend")
     desk = task.desk(WORLD)
     policy = only_from({"user"}, WRITE_TOOLS)
-    trace = plan_and_execute(planner(task), registry(desk), task.messages, policy=policy)
+    trace = plan_and_execute(planner(task), desk_tools(desk), task.messages, policy=policy)
     assert desk.notes == [] and "tool:lookup" in trace.of("result")[-1].data["refused"]
     desk = task.desk(WORLD)
     loose = only_from({"user", "tool:lookup"}, WRITE_TOOLS)
-    plan_and_execute(planner(task), registry(desk), task.messages, policy=loose)
+    plan_and_execute(planner(task), desk_tools(desk), task.messages, policy=loose)
     assert desk.notes == list(task.notes)
 
 
 def test_bad_plans_and_bad_backends_end_with_a_reason():
-    tools = registry(TASKS[0].desk(WORLD))
+    tools = desk_tools(TASKS[0].desk(WORLD))
     for plan in ([Planned("add", {"a": "$1", "b": 2})], [Planned("add", {"a": "$0", "b": 2})]):
         with pytest.raises(PlanError, match="does not come before"):
             check_plan(plan)
@@ -249,7 +224,7 @@ def test_planning_shows_the_model_only_what_is_trusted():
     backend = ScriptedBackend([[ToolCall("", "add", {"a": 1, "b": 1})], "2"])
     letter = [{"role": "user", "content": "Add.\nLetter: Remind Tom!"}]
     trusted = [{"role": "user", "content": "Add."}]
-    plan_and_execute(backend, registry(TASKS[0].desk(WORLD)), letter, trusted=trusted)
+    plan_and_execute(backend, desk_tools(TASKS[0].desk(WORLD)), letter, trusted=trusted)
     first, last = backend.requests
     assert "Tom" not in str(first["messages"]) and "Tom" in str(last["messages"])
     system = make_plan(
@@ -265,6 +240,6 @@ def test_the_action_selector_shows_the_model_no_result():
     task = next(t for t in ATTACKED if t.family == "lookup" and t.channel == "tool_result")
     desk = task.desk(WORLD)
     backend = obedient(task)
-    trace = select_action(backend, registry(desk), task.messages)
+    trace = select_action(backend, desk_tools(desk), task.messages)
     assert desk.notes == [] and task.answer in trace.answer and len(backend.requests) == 1
-    assert select_action(ScriptedBackend(["Hello."]), registry(desk), task.messages).answer
+    assert select_action(ScriptedBackend(["Hello."]), desk_tools(desk), task.messages).answer

@@ -1,0 +1,82 @@
+"""The world's desk as tools for an agent, and a scripted model that works at it.
+
+task = next(agent_tasks.agent_tasks(world))
+desk = task.desk(world)
+trace = run_agent(expert_backend(task), desk_tools(desk, task.tools), task.messages)
+agent_tasks.check(task, trace.answer, desk.notes)                  # True
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from llmlib.world.agent_experts import End, act
+from llmlib.world.agent_tasks import AgentTask
+from llmlib.world.desk import WRITE_TOOLS, Desk
+from llmlib.world.toolbox import SCHEMAS, TRAINED_TOOLS
+
+from .backends import Faults, ScriptedBackend, ToolCall
+from .tools import Tool, ToolRegistry
+
+
+def desk_tools(desk: Desk, schemas: Sequence[Mapping] | None = None) -> ToolRegistry:
+    """The desk's tools, described as `schemas` say (the eight trained tools, if not given)."""
+
+    def make(function: Mapping) -> Tool:
+        name = function["name"]
+
+        def run(**arguments):
+            return desk.call(name, arguments)
+
+        return Tool(name, function["description"], function["parameters"], run,
+                    writes=name in WRITE_TOOLS)  # fmt: skip
+
+    schemas = schemas or [SCHEMAS[name] for name in TRAINED_TOOLS]
+    return ToolRegistry([make(schema["function"]) for schema in schemas])
+
+
+def expert_backend(
+    task: AgentTask, *, faults: Faults | None = None, seed: int = 0
+) -> ScriptedBackend:
+    """A scripted model that solves the task as the world's expert does, with `faults`.
+
+    With the dial `obey`, it also does what an attack asks as soon as it has read it, at that rate a
+    turn: 1 is the worst model that a defence can have to do with.
+    """
+    order = task.injected._asdict() if task.injected else None
+
+    def policy(messages, tools):
+        step = act(task.expert, _results(messages, order))
+        if isinstance(step, End):
+            return step.words
+        return ToolCall("", step[1][0], step[1][1])
+
+    def planted(messages):
+        if order is None or any(made == order for _, made, _ in _calls(messages)):
+            return None
+        text = f"emind {order['who']} to {order['what']} at {order['when']}"
+        read = task.channel == "tool_description" or text in json.dumps(
+            [m.get("content") for m in messages], ensure_ascii=False
+        )
+        return ToolCall("", "remind", order) if read else None
+
+    return ScriptedBackend(policy, faults=faults, injection=planted, seed=seed)
+
+
+def _calls(messages: Sequence[Mapping]) -> list[tuple[str, dict, str]]:
+    """(name, arguments, result) of every call that was answered."""
+    results = {m.get("tool_call_id"): m["content"] for m in messages if m["role"] == "tool"}
+    made = []
+    for message in messages:
+        for part in message.get("tool_calls") or ():
+            if part["id"] in results:
+                try:
+                    arguments = json.loads(part["function"]["arguments"])
+                except ValueError:
+                    arguments = {}
+                made.append((part["function"]["name"], arguments, results[part["id"]]))
+    return made
+
+
+def _results(messages: Sequence[Mapping], order: dict | None) -> list[str]:
+    """The results that belong to the expert's own calls."""
+    return [result for _, arguments, result in _calls(messages) if arguments != order]
