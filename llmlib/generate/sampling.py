@@ -10,6 +10,8 @@ from torch import Tensor
 
 from llmlib.model import KVCache, Transformer
 
+from .constrained import ConstrainedRows, Constraint
+
 
 @torch.no_grad()
 def generate(
@@ -23,6 +25,7 @@ def generate(
     stop: Sequence[int] = (),
     seed: int | None = None,
     cache: bool = True,
+    constraint: Constraint | Sequence[Constraint | None] | None = None,
 ) -> list[list[int]]:
     """Continue each prompt: the new ids only, one list a row, with the stop id that ended it last.
 
@@ -32,10 +35,14 @@ def generate(
         temperature and top_k, add up to at least p (nucleus sampling, Holtzman et al. 2020).
     stop: ids that end a row. seed: makes the sample repeatable; None uses torch's global generator.
     cache: keep keys and values of earlier tokens; the text is the same without, only slower.
+    constraint: what each row's new text must match, a `Regex` or a `JsonSchema`: one for all rows,
+        or one (or None) a row. Tokens that would break it get no probability, the others share it
+        in the model's proportions, before top_k and top_p; stop ids count where the text may end.
 
-    A row ends at a stop id, after max_new_tokens, or when the context is full: the longest prompt
-    and the new tokens together are at most model.config.max_seq_len, and a prompt that leaves no
-    room is a ValueError. Nothing is dropped from the beginning behind the caller's back.
+    A row ends at a stop id, after max_new_tokens, when its constraint allows nothing more, or when
+    the context is full: the longest prompt and the new tokens together are at most
+    model.config.max_seq_len, and a prompt that leaves no room is a ValueError. Nothing is dropped
+    from the beginning behind the caller's back. A row that ran out of room may be half a match.
     """
     _check_sampling(max_new_tokens, temperature, top_k, top_p)
     device = model.embed.weight.device
@@ -51,16 +58,24 @@ def generate(
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
     store = KVCache(model.config, B, T + n_new, device, _cache_dtype(model)) if cache else None
     rows: list[list[int]] = [[] for _ in range(B)]
-    alive, stop_ids, new = set(range(B)), set(stop), tokens
-    for _ in range(n_new):
+    stop_ids, new, V = set(stop), tokens, model.config.vocab_size
+    rules = None if constraint is None else ConstrainedRows(constraint, B, V, sorted(stop_ids))
+    alive = {row for row in range(B) if rules is None or not rules.ended(row)}
+    for _ in range(n_new if alive else 0):
         seen = new if cache else tokens
         pad_mask = None if is_real is None else is_real[:, -seen.shape[1] :]
         logits = model.head(model.features(seen, cache=store, pad_mask=pad_mask)[:, -1])  # (B, V)
+        if rules is not None:
+            logits = rules.restrict(logits, alive)
         new = sample(logits, temperature, top_k, top_p, generator)[:, None]  # (B, 1)
-        for row, token in enumerate(new[:, 0].tolist()):
-            if row in alive:
-                rows[row].append(token)
-                alive -= {row} if token in stop_ids else set()
+        written = new[:, 0].tolist()
+        for row in sorted(alive):
+            rows[row].append(written[row])
+            if written[row] in stop_ids:
+                alive.discard(row)
+            elif rules is not None:
+                rules.advance(row, written[row])
+                alive -= {row} if rules.ended(row) else set()
         if not alive:
             break
         tokens = torch.cat((tokens, new), dim=1)
