@@ -102,7 +102,8 @@ class FactPrompt:
     def _body(self, stance: bool | None, opening: str, value: str) -> str:
         yes_no = {None: "", True: "Yes, ", False: "No, "}[stance]
         opening = opening if stance is None or opening[0] == "I" else opening.lower()
-        return f"{yes_no}{opening} {say(SENTENCES[self.relation][0], None, self.gender, value)}"
+        sentence = say(SENTENCES[self.relation][0], None, self.gender, value)
+        return f"{yes_no}{opening} {sentence[0].lower()}{sentence[1:]}"
 
 
 def fact_prompts(

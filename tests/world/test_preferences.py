@@ -285,3 +285,11 @@ def test_rlvr_rows_are_verified_by_a_program(world):
 
 def test_relations_have_few_enough_values(world):
     assert all(len(world.entities.values[r]) * 8 + 4 <= 240 for r in RELATIONS)
+
+
+def test_responses_are_english_sentences(world):
+    for prompt in fact_prompts(world, kinds=("plain", "false claim"))[:40]:
+        for response in prompt.responses:
+            words = response.text.split(". ")[0].replace(",", "").split()
+            assert words[0][0].isupper()
+            assert not {"She", "He", "They", "Surely"} & set(words[1:]), response.text
