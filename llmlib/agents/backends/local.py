@@ -1,11 +1,12 @@
-"""A model of this library as a backend. What it calls is always a valid call.
+"""A model of this library as a backend. What it calls can always be read.
 
     model, tokenizer = load_shipped("S-instruct")
     backend = LocalBackend(model, tokenizer)
     backend.chat([{"role": "user", "content": "What is 2 + 3?"}], tools=[SCHEMAS["add"]])
 
-Where a call begins, the model decides; what it writes there is constrained to the calls of `tools`
-(`turn.TurnRule`). A thought stands in the text as the model writes it: <|think|>…<|/think|>.
+Where a call begins, the model decides; what it writes there is constrained to calls of the `tools`
+(`turn.TurnRule` says how far that goes). A thought stands in the text as the model writes it:
+<|think|>…<|/think|>.
 """
 
 import json

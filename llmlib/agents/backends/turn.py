@@ -3,9 +3,10 @@
     [<|think|> thought <|/think|>] text <|end|>
     [<|think|> thought <|/think|>] [text] <|call|> call <|/call|> … <|end|>
 
-Inside a call only what `calls` allows can be written, and inside the text what `text` allows. So a
-call is always one that `parse_call` can read and whose values have the types of the tool's schema,
-whatever the model has learnt; whether it is the right call is the model's affair.
+Inside a call only what `calls` allows can be written, and inside the text what `text` allows. With
+`call_pattern` a call is one that `parse_call` reads: a tool that exists, its arguments in place,
+each of a type that the schema names, whatever the model has learnt. Whether it is the right call is
+the model's affair, and what is inside lists and objects is for `ToolRegistry` to check.
 """
 
 import codecs
