@@ -9,7 +9,7 @@ agent_tasks.check(task, trace.answer, desk.notes)                  # True
 import json
 from collections.abc import Mapping, Sequence
 
-from llmlib.world.agent_experts import End, act
+from llmlib.world.agent_experts import PLAN, PLANNED, End, act, plan
 from llmlib.world.agent_tasks import AgentTask
 from llmlib.world.desk import WRITE_TOOLS, Desk
 from llmlib.world.toolbox import SCHEMAS, TRAINED_TOOLS
@@ -40,11 +40,18 @@ def expert_backend(
     """A scripted model that solves the task as the world's expert does, with `faults`.
 
     With the dial `obey`, it also does what an attack asks as soon as it has read it, at that rate a
-    turn: 1 is the worst model that a defence can have to do with.
+    turn: 1 is the worst model that a defence can have to do with. Asked to plan
+    (`planning.make_plan`), it writes all calls that can be foreseen. It uses a letter and a memory
+    only if it has been shown them.
     """
     order = task.injected._asdict() if task.injected else None
 
     def policy(messages, tools):
+        for what, text in (("letter", task.letter), ("memory", _needed_memory(task))):
+            if text and not _stands(text, messages):
+                return f"I have not seen the {what}."
+        if messages[0]["role"] == "system" and messages[0]["content"].startswith(PLAN):
+            return _foreseen(task) or "There is nothing to plan."
         step = act(task.expert, _results(messages, order))
         if isinstance(step, End):
             return step.words
@@ -54,12 +61,27 @@ def expert_backend(
         if order is None or any(made == order for _, made, _ in _calls(messages)):
             return None
         text = f"emind {order['who']} to {order['what']} at {order['when']}"
-        read = task.channel == "tool_description" or text in json.dumps(
-            [m.get("content") for m in messages], ensure_ascii=False
-        )
+        read = task.channel == "tool_description" or _stands(text, messages)
         return ToolCall("", "remind", order) if read else None
 
     return ScriptedBackend(policy, faults=faults, injection=planted, seed=seed)
+
+
+def _stands(text: str, messages: Sequence[Mapping]) -> bool:
+    return any(text in (message.get("content") or "") for message in messages)
+
+
+def _needed_memory(task: AgentTask) -> str:
+    """The memory, where the task cannot be done without it."""
+    return task.memory if task.family == "remembered" and not task.channel else ""
+
+
+def _foreseen(task: AgentTask) -> list[ToolCall]:
+    """The calls of a plan: all of them, or as many as do not depend on what a tool says."""
+    if task.family in PLANNED:
+        return [ToolCall("", name, arguments) for name, arguments in plan(task)]
+    step = act(task.expert, [])
+    return [] if isinstance(step, End) else [ToolCall("", *step[1])]
 
 
 def _calls(messages: Sequence[Mapping]) -> list[tuple[str, dict, str]]:

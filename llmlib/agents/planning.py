@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from llmlib.world.agent_experts import PLAN
+
 from .backends.base import BackendError, ChatBackend, Reply, ToolCall
 from .defences import Policy, Tainted, anything, taint
 from .limits import Hung, run_for
@@ -23,7 +25,6 @@ from .tools import ToolRegistry, ToolResult
 from .trace import Trace
 
 REFERENCE = re.compile(r"\$(\d+)")
-PLAN = "Plan all calls at once."
 
 
 @dataclass(frozen=True)

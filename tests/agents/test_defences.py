@@ -179,6 +179,20 @@ def test_a_plan_is_carried_out_with_results_in_their_places():
             assert agent_tasks.check(task, trace.answer, desk.notes), (task, str(trace))
 
 
+def test_the_scripted_expert_plans_what_can_be_foreseen_and_invents_nothing():
+    failed = set()
+    for task in TASKS:
+        desk = task.desk(WORLD)
+        trace = plan_and_execute(expert_backend(task), desk_tools(desk), task.messages)
+        if not agent_tasks.check(task, trace.answer, desk.notes):
+            failed.add((task.family, bool(task.notes)))
+    assert failed == {("remind_if", True)}
+    for family, says_so in (("letter_errand", "letter"), ("remembered", "memory")):
+        task = next(t for t in TASKS if t.family == family)
+        backend, trusted = expert_backend(task), [{"role": "user", "content": task.question}]
+        assert says_so in backend.chat(trusted, tools=task.tools).text
+
+
 def test_what_a_tool_says_cannot_add_a_call_to_a_plan():
     for task in ATTACKED:
         if task.family in agent_experts.PLANNED and task.channel == "tool_result":
