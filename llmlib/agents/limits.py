@@ -33,14 +33,19 @@ def run_for(seconds: float | None, function: Callable[[], T]) -> T:
 
     context = contextvars.copy_context()
     thread = threading.Thread(target=work, daemon=True, name="tool")
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        stop = ctypes.c_ulong(thread.ident), ctypes.py_object(Hung)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(*stop)
+    late = True
+    try:
+        thread.start()
+        thread.join(seconds)
+        late = thread.is_alive()
+    finally:  # also when the caller is interrupted
+        if late and thread.ident is not None:
+            stop = ctypes.c_ulong(thread.ident), ctypes.py_object(Hung)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(*stop)
+    if late:
         raise Hung
     if isinstance(error := outcome.get("error"), Exception):
         raise error
-    if error is not None:  # SystemExit: a tool may not end the program
+    if error is not None:  # SystemExit, say: a tool may not end the program
         raise RuntimeError(f"it tried to end the program with {type(error).__name__}") from error
     return outcome["value"]

@@ -49,6 +49,8 @@ def _tail(slots: list[tuple[str, bool]], separator: str = ", ") -> str:
 def _value_pattern(schema: Mapping) -> str:
     if "enum" in schema:
         return f"(?:{'|'.join(_escape(format_value(value)) for value in schema['enum'])})"
+    if "anyOf" in schema and "type" not in schema:
+        return f"(?:{'|'.join(_value_pattern(part) for part in schema['anyOf'])})"
     return f"(?:{'|'.join(_PATTERNS[kind] for kind in kinds_of(schema))})"
 
 

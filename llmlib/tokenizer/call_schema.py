@@ -40,12 +40,18 @@ def signature(name: str, tools: Sequence[Mapping]) -> tuple[dict[str, Mapping], 
 
 def kinds_of(schema: Mapping) -> list[str]:
     """The JSON types that a value may have; all of them if the schema does not say."""
+    if "type" not in schema and "anyOf" in schema:
+        return list(dict.fromkeys(kind for part in schema["anyOf"] for kind in kinds_of(part)))
     kinds = schema.get("type", list(IS_TYPE))
     return [kinds] if isinstance(kinds, str) else list(kinds)
 
 
 def check_value(name: str, key: str, value: Any, schema: Mapping) -> None:
-    """Raise ValueError unless the schema allows `value`: its type, and ``enum``."""
+    """Raise ValueError unless the schema allows `value`: its type, ``enum``, ``anyOf``."""
+    if "anyOf" in schema:
+        wrong = [_why_not(name, key, value, part) for part in schema["anyOf"]]
+        if all(wrong):
+            raise ValueError(" or ".join(dict.fromkeys(wrong)))
     kinds = kinds_of(schema)
     if not any(IS_TYPE[kind](value) for kind in kinds):
         raise ValueError(f"{name}: {key} is {' or '.join(kinds)}, not {value!r}")
@@ -53,6 +59,14 @@ def check_value(name: str, key: str, value: Any, schema: Mapping) -> None:
         raise ValueError(f"{name}: {key} is one of {schema['enum']}, not {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{name}: {key} is {value}, which JSON cannot hold")
+
+
+def _why_not(name: str, key: str, value: Any, schema: Mapping) -> str:
+    try:
+        check_value(name, key, value, schema)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _misread(text: str) -> bool:

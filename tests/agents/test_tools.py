@@ -1,5 +1,6 @@
 """Tools: the schema a model sees, the checks before a call, and errors that stay errors."""
 
+import _thread
 import contextlib
 import contextvars
 import json
@@ -270,6 +271,23 @@ def test_a_tool_that_hangs_is_left_and_an_endless_loop_is_stopped():
     ended.set()
     assert result.text == "error: wait gave no answer within 0.1 s"
     assert time.monotonic() - begin < 3
+
+
+def test_an_interrupted_caller_does_not_leave_a_loop_behind():
+    ended = threading.Event()
+
+    def spin():
+        "x"
+        try:
+            _thread.interrupt_main()
+            while True:
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(ToolRegistry([spin], timeout=5), "spin")
+    assert ended.wait(2)
 
 
 def test_ten_megabytes_are_cut_and_it_says_so():

@@ -102,6 +102,26 @@ def test_any_value_comes_back():
         round_trip("mixed", arguments, OWN)
 
 
+def test_a_value_of_one_of_several_schemas():
+    either = tool(
+        "either",
+        many={"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        unit={"anyOf": [{"enum": ["km", "m"], "type": "string"}, {"type": "null"}]},
+        word={"anyOf": [{"type": "string"}, {"type": "boolean"}]},
+    )
+    for many, unit, word in ((3, "km", "tea"), (None, None, "true"), (0, "m", True)):
+        round_trip("either", {"many": many, "unit": unit, "word": word}, [either])
+    for text, message in (
+        ("either(three)", "many is integer, not 'three' or either: many is null"),
+        ("either(1, miles)", "unit is one of"),
+        ("either(1, km, 4)", None),
+    ):
+        assert bool(re.fullmatch(calls.call_pattern([either]), text)) == (message is None)
+        if message:
+            with pytest.raises(ValueError, match=message):
+                calls.parse_call(text, [either])
+
+
 def test_every_tool_of_the_world():
     world = World()
     for split in ("train", "S5"):
