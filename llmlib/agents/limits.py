@@ -16,13 +16,18 @@ class Hung(BaseException):
 def run_for(seconds: float | None, function: Callable[[], T]) -> T:
     """Return what the function returns, raise what it raises, or raise Hung when the time is up.
 
-    The function runs in a thread of its own. Python cannot end a thread: one that is late is asked
-    to stop by an exception, which reaches it at its next line of Python. So an endless loop ends,
-    but a wait inside the operating system goes on unseen until it is over. Work that must be
-    stopped for certain belongs in a process of its own (`sandbox`).
+    seconds: None waits for ever, and runs the function in this thread.
+
+    With a limit the function runs in a thread of its own. Python cannot end a thread: one that is
+    late is asked to stop by an exception, which reaches it at its next line of Python. So an
+    endless loop ends, but a wait inside the operating system goes on unseen until it is over. Work
+    that must be stopped for certain belongs in a process of its own (`sandbox`).
     """
     if seconds is None:
-        return function()
+        try:
+            return function()
+        except SystemExit as error:
+            raise _ended(error) from error
     outcome: dict[str, object] = {}
 
     def work() -> None:
@@ -44,8 +49,11 @@ def run_for(seconds: float | None, function: Callable[[], T]) -> T:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(*stop)
     if late:
         raise Hung
-    if isinstance(error := outcome.get("error"), Exception):
-        raise error
-    if error is not None:  # SystemExit, say: a tool may not end the program
-        raise RuntimeError(f"it tried to end the program with {type(error).__name__}") from error
-    return outcome["value"]
+    if (error := outcome.get("error")) is None:
+        return outcome["value"]
+    raise error if isinstance(error, Exception) else _ended(error) from error
+
+
+def _ended(error: BaseException) -> RuntimeError:
+    """A tool may not end the program."""
+    return RuntimeError(f"it tried to end the program with {type(error).__name__}")

@@ -50,7 +50,7 @@ class Tool:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"tool name {self.name!r}: use 1 to 64 of A-Z a-z 0-9 _ -")
-        if self.parameters.get("type") != "object":
+        if not isinstance(self.parameters, Mapping) or self.parameters.get("type") != "object":
             raise ValueError(f"{self.name}: the parameters' schema must be an object's")
         if inspect.iscoroutinefunction(self.function):
             raise TypeError(f"{self.name} is async: give a plain function, for instance one "
@@ -215,8 +215,11 @@ class ToolRegistry:
             )
         if call.error:
             return f"{call.name}: {call.error}; {self._usage(call.name)}"
-        found = problems(call.arguments, self._tools[call.name].parameters)
-        return f"{call.name}: {'; '.join(found[:5])}; {self._usage(call.name)}" if found else ""
+        try:
+            found = problems(call.arguments, self._tools[call.name].parameters)
+            return f"{call.name}: {'; '.join(found[:5])}; {self._usage(call.name)}" if found else ""
+        except Exception as error:  # a schema from outside that is none
+            return f"{call.name}: its own schema is malformed ({_words(error)}): it cannot be used"
 
     def _usage(self, name: str) -> str:
         parameters = self._tools[name].parameters
@@ -247,16 +250,24 @@ class ToolRegistry:
             why = f"gave no answer within {self.timeout:g} s{unsure if one.writes else ''}"
             return self._result(call, f"error: {call.name} {why}", True)
         except Exception as error:
-            why = str(error).strip()
-            kind = type(error).__name__
-            return self._result(call, f"error: {call.name} failed: {kind}: {why}", True)
+            return self._result(call, f"error: {call.name} failed: {_words(error)}", True)
         return self._result(call, text, False)
 
     def _result(self, call: ToolCall, text: str, is_error: bool) -> ToolResult:
+        text = whole(text)
         cut = max(0, len(text) - self.max_chars)
         if cut:
             text = f"{text[: self.max_chars]}\n[cut: {cut:,} more characters are not shown]"
         return ToolResult(call, text, is_error, cut)
+
+
+def _words(error: Exception) -> str:
+    """The kind of an error and its message, if it has one that can be had."""
+    try:
+        message = str(error).strip()
+    except Exception:
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def as_text(value: Any) -> str:

@@ -229,17 +229,35 @@ def recursive():
     return loop
 
 
+def speechless():
+    "x"
+    raise Speechless
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def half_a_character():
+    "x"
+    raise ValueError("\ud800")
+
+
+@pytest.mark.parametrize("timeout", [5.0, None])
 @pytest.mark.parametrize(
     ("function", "message"),
     [
+        (speechless, "error: speechless failed: Speechless"),
+        (half_a_character, "error: half_a_character failed: ValueError: \ufffd"),
         (raises, "error: raises failed: FileNotFoundError: no such note: tea"),
         (ends_the_program, "error: ends_the_program failed: RuntimeError: it tried to end"),
         (unwritable, "error: unwritable failed: RuntimeError: no words"),
         (recursive, "error: recursive failed: ValueError: Circular reference"),
     ],
 )
-def test_a_tool_that_fails_gives_a_marked_error(function, message):
-    result = run(ToolRegistry([function]), function.__name__)
+def test_a_tool_that_fails_gives_a_marked_error(function, message, timeout):
+    result = run(ToolRegistry([function], timeout=timeout), function.__name__)
     assert result.is_error and result.text.startswith(message)
 
 
@@ -288,6 +306,24 @@ def test_an_interrupted_caller_does_not_leave_a_loop_behind():
     with pytest.raises(KeyboardInterrupt):
         run(ToolRegistry([spin], timeout=5), "spin")
     assert ended.wait(2)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": None},
+        {"properties": {"a": 3}},
+        {"required": 3},
+        {"properties": {"a": {"pattern": "("}}},
+        {"properties": {"a": {"minLength": "x"}}},
+        {"properties": {"a": {"enum": 7}}},
+        {"properties": {"a": {"type": "string", "items": [{"type": "string"}]}}},
+    ],
+)
+def test_a_schema_from_outside_that_is_none_is_an_error_or_no_matter(schema):
+    broken = Tool("broken", "", {"type": "object"} | schema, lambda **arguments: "ran")
+    result = run(ToolRegistry([broken]), "broken", a="b")
+    assert result.text == "ran" or result.text.startswith("error: broken: its own schema is malf")
 
 
 def test_ten_megabytes_are_cut_and_it_says_so():
