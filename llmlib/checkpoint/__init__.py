@@ -1,6 +1,6 @@
 """Checkpoints: saved whole or not at all, refused when in doubt; and shipped models."""
 
-from llmlib.checkpoint.card import model_card
+from llmlib.checkpoint.card import instruct_card, model_card
 from llmlib.checkpoint.file import (
     Checkpoint,
     CheckpointError,
@@ -17,6 +17,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "from_hf",
+    "instruct_card",
     "load",
     "load_shipped",
     "load_shipped_tokenizer",

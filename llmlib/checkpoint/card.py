@@ -44,6 +44,50 @@ def model_card(name: str, checkpoint: Checkpoint) -> str:
     return "\n".join(lines) + "\n"
 
 
+def instruct_card(name: str, checkpoint: Checkpoint) -> str:
+    """Markdown for a checkpoint whose `meta` is what `llmlib.recipes.sft` writes: before and after.
+
+    Rates are shares of the rows of a split, answered greedily.
+    """
+    meta, config, result = checkpoint.meta, checkpoint.config, checkpoint.meta["result"]
+    before, after = result["before"], result["after"]
+    lines = [
+        f"# {name}",
+        "",
+        f"A language model of {meta['parameters']:,} parameters, fine-tuned from {meta['base']} on "
+        f"conversations: context {config.max_seq_len}, vocabulary {config.vocab_size}. It answers, "
+        "calls tools and stops; it knows nothing of the real world, and it can be wrong.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| data | {meta['data']} |",
+        f"| conversations and texts | {meta['conversations']:,} |",
+        f"| tokens read an epoch | {meta['data_tokens']:,} |",
+        f"| tokens learnt | {meta['trained_tokens']:,} |",
+        f"| seed | {meta['seed']} |",
+        f"| command | `{meta['command']}` |",
+        f"| tokenizer (SHA-256) | `{checkpoint.tokenizer_fingerprint}` |",
+    ]
+    if "world" in meta:
+        lines.append(f"| world (SHA-256) | `{meta['world']}` |")
+    lines += ["", f"## Before and after ({result['n']:,} rows a split)", ""]
+    lines += ["| | before | after |", "|---|---|---|"]
+    rows = _pairs("", before, after)
+    return "\n".join(lines + [f"| {n} | {b:.3f} | {a:.3f} |" for n, b, a in rows]) + "\n"
+
+
+def _pairs(prefix: str, before: dict, after: dict) -> list[tuple[str, float, float]]:
+    """(name, before, after) of every number, those of nested dictionaries included."""
+    found = []
+    for key, value in after.items():
+        name = f"{prefix} {key}".strip().replace("_", " ")
+        if isinstance(value, dict):
+            found += _pairs(key, before[key], value)
+        else:
+            found.append((name, before[key], value))
+    return found
+
+
 def _families(families: dict[str, dict]) -> list[str]:
     """A table of the loss by family of documents, if there are any."""
     if not families:

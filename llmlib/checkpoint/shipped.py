@@ -8,6 +8,7 @@ from llmlib.checkpoint.file import Checkpoint, CheckpointError, load_weights, re
 from llmlib.model import PRESETS, Transformer
 from llmlib.world import World
 
+MODELS = ("S", "M", "S-instruct", "M-instruct")
 SHIPPED = Path(__file__).parent.parent / "shipped"
 REBUILD = "rebuild what is shipped with `make checkpoints` (python -m llmlib.recipes.ship)"
 
@@ -21,13 +22,16 @@ def load_shipped_tokenizer() -> tokenizers.BPE:
 
 
 def load_shipped(name: str) -> tuple[Transformer, tokenizers.BPE]:
-    """(model in float32, tokenizer) of the shipped base model "S" or "M".
+    """(model in float32, tokenizer) of a shipped model.
+
+    name  "S" or "M", the base models, which go on with a text; "S-instruct" or "M-instruct", the
+          same after supervised fine-tuning, which answer.
 
     Raises `CheckpointError` if the file is damaged, or if world, tokenizer and configuration are
     not those that the model was trained with.
     """
-    if name not in ("S", "M"):
-        raise ValueError(f'there are the shipped models "S" and "M", not {name!r}')
+    if name not in MODELS:
+        raise ValueError(f"there are the shipped models {', '.join(MODELS)}, not {name!r}")
     path = SHIPPED / f"{name.lower()}.safetensors"
     try:
         checkpoint = read(path)
@@ -48,7 +52,7 @@ def check_gate(name: str, checkpoint: Checkpoint, tokenizer: tokenizers.Tokenize
     same = {
         "world": checkpoint.meta.get("world") == world_fingerprint(),
         "tokenizer": checkpoint.tokenizer_fingerprint == tokenizer.fingerprint(),
-        "configuration": checkpoint.config == PRESETS[f"world-{name.lower()}"],
+        "configuration": checkpoint.config == PRESETS[f"world-{name[0].lower()}"],
     }
     different = [part for part, matches in same.items() if not matches]
     if different:
