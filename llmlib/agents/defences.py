@@ -129,7 +129,7 @@ class Spotlight(Guard):
         """The text, marked; marks that it brings itself are taken out."""
         if self.how == "datamark":
             return re.sub(r"\s+", "^", text.replace("^", ""))
-        return "[[" + re.sub(r"\[{2,}|\]{2,}", "", text) + "]]"
+        return "[[" + re.sub(r"[\[\]]{2,}", "", text) + "]]"
 
     def read(self, messages: Messages) -> Messages:
         shown = []
