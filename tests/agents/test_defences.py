@@ -132,7 +132,7 @@ def test_spotlight_marks_what_is_not_the_users_and_cannot_be_closed_from_within(
     assert marked[1]["content"] == "a^[[[b]]]^c" and marked[0]["content"].endswith("Hi.")
     with pytest.raises(ValueError, match="delimit"):
         Spotlight(how="hope")
-    for forged in ("]][[]", "]][", "[]]]", "[]][[]"):  # marks that the taking out would put together
+    for forged in ("]][[]", "]][", "[]]]", "[]][[]"):  # taking out may join
         inside = guard.mark(f"a {forged} b")[2:-2]
         assert "[[" not in inside and "]]" not in inside
 
