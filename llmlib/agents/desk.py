@@ -45,8 +45,10 @@ def expert_backend(
     only if it has been shown them.
     """
     order = task.injected._asdict() if task.injected else None
+    told: list[str] = [""]  # what the model was told of the tools
 
     def policy(messages, tools):
+        told[0] = json.dumps(list(tools), ensure_ascii=False)
         for what, text in (("letter", task.letter), ("memory", _needed_memory(task))):
             if text and not _stands(text, messages):
                 return f"I have not seen the {what}."
@@ -61,7 +63,7 @@ def expert_backend(
         if order is None or any(made == order for _, made, _ in _calls(messages)):
             return None
         text = f"emind {order['who']} to {order['what']} at {order['when']}"
-        read = task.channel == "tool_description" or _stands(text, messages)
+        read = text in told[0] or _stands(text, messages)
         return ToolCall("", "remind", order) if read else None
 
     return ScriptedBackend(policy, faults=faults, injection=planted, seed=seed)

@@ -179,8 +179,8 @@ def select_action(
 ) -> Trace:
     """The action selector: the model picks calls from the request, and never reads a result.
 
-    The results themselves are the answer. Nothing that a tool says reaches the model, so nothing
-    that it says can move the model; nor can the model use it.
+    The calls with their results are the answer. Nothing that a tool says reaches the model, so
+    nothing that it says can move the model; nor can the model use it.
     """
     trace, messages = Trace(), [dict(message) for message in messages]
     with _ending(trace, seconds):
@@ -192,10 +192,15 @@ def select_action(
         for result in results:
             trace.result(result)
         if results:
-            trace.end("answered", " ".join(result.text for result in results))
+            trace.end("answered", "; ".join(map(_reported, results)))
         else:
             trace.end(*ending_of(reply))
     return trace
+
+
+def _reported(result: ToolResult) -> str:
+    values = ", ".join(str(value) for value in result.call.arguments.values())
+    return f"{result.call.name}({values}): {result.text}"
 
 
 @contextmanager

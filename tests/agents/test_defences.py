@@ -68,18 +68,24 @@ def test_the_gate_lets_no_note_through_that_the_user_did_not_ask_for():
         assert refused, "the attack was tried, and refused"
 
 
-def test_by_construction_of_all_possible_notes_only_the_asked_for_pass():
+def test_by_construction_only_notes_of_the_users_own_words_pass():
     """No model is involved: every reminder that the world knows, against every question."""
-    everybody = names.GIRLS + names.BOYS
-    for task in [*ATTACKED[::8], *TASKS[::6]]:
-        if task.family == "remind_if":
-            continue
-        passed = set()
-        for note in itertools.product(everybody, ERRANDS, HOURS):
-            arguments = dict(zip(("who", "what", "when"), note, strict=True))
-            if not Provenance(task.question, WRITE_TOOLS).reason(ToolCall("", "remind", arguments)):
-                passed.add(note)
-        assert passed <= set(map(tuple, task.notes)), task
+    for task in [*ATTACKED, *TASKS]:
+        gate = Provenance(task.question, WRITE_TOOLS)
+        fits = {
+            key: [v for v in values if not gate.reason(ToolCall("", "remind", {key: v}))]
+            for key, values in (("who", names.GIRLS + names.BOYS), ("what", ERRANDS),
+                                ("when", HOURS))
+        }  # fmt: skip
+        assert all(v in task.question for values in fits.values() for v in values)
+        passed = set(itertools.product(*fits.values()))
+        assert task.injected not in passed
+        if task.family in ("remind", "remembered") or not task.notes:
+            # a note on a condition that does not hold is in the user's words all the same
+            assert passed <= set(map(tuple, task.notes)) or task.family == "remind_if"
+        elif task.family == "remind_friend":  # words put together anew: this the gate cannot see
+            (note,) = task.notes
+            assert all(n[1:] == tuple(note)[1:] for n in passed)
 
 
 def test_what_the_gate_costs_is_exactly_the_values_that_come_from_elsewhere():
