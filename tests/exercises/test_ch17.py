@@ -4,7 +4,6 @@ NEEDS = []
 
 MISTAKES = {
     "17.1": [
-        (("return text[: text.index(mark)]", "return text"), "the mark itself"),
         (
             "def until_mark(pieces, mark):\n"
             "    text = ''\n"
@@ -15,174 +14,207 @@ MISTAKES = {
             "    return text\n",
             "cut in two",
         ),
+        (("text[: text.index(mark)]", "text[: text.index(mark) + len(mark)]"), "the mark itself"),
         (
             "def until_mark(pieces, mark):\n    return ''.join(pieces).split(mark)[0]\n",
-            "Every further piece is a token",
+            "somebody pays for",
         ),
-        (("text.index(mark)", "text.index(mark[:2])"), "the text before the mark"),
-        (("    return text\n", "    return ''\n"), "a text without the mark"),
+        (("    return text\n", "    return None\n"), "returned None"),
     ],
     "17.2": [
-        (('"integer"', '"int"'), "Python's name"),
-        (('"items": schema_of_hint(get_args(hint)[0])', ""), "what its items are"),
-        ((', "enum": list(get_args(hint))', ""), "as enum"),
+        ((" is inspect.Parameter.empty", " is given.default"), "may be left out"),
+        (('{str: "string"', '{str: "str"'), "Python's name"),
+        (('{"type": "array", "items": part(get_args(hint)[0])}', '{"type": "array"}'), "items"),
+        ((', "enum": values}', "}"), "enum"),
+        (('"additionalProperties": False', '"additionalProperties": True'), "invents"),
         (
-            (
-                "        if argument.default is inspect.Parameter.empty:\n            required",
-                "        required",
-            ),
-            "may be left out",
+            ('            raise TypeError(f"{name} has no type hint")', "            continue"),
+            "should raise TypeError",
         ),
-        (("            required.append(name)", "            pass"), "nothing is required"),
-        (('        "additionalProperties": False,\n', ""), "invents"),
-        (
-            (
-                '            raise TypeError(f"{name} has no type hint")',
-                "            hints[name] = str",
-            ),
-            "without a type hint",
-        ),
+        (('float: "number"', 'float: "integer"'), "share"),
     ],
     "17.3": [
-        (("not error.retryable or left == 0", "left == 0"), "not retryable was asked again"),
-        (("            wait *= 2\n", ""), "should double"),
-        (("wait if asked is None else asked", "wait"), "retry_after is ignored"),
-        (("wait if asked is None else asked", "asked or wait"), "0 is a time too"),
         (
-            ("                raise\n", "                return error\n"),
-            "must reach the caller at once",
+            ("if not error.retryable or attempt == tries - 1", "if attempt == tries - 1"),
+            "same key will be wrong",
+        ),
+        (
+            ("sleep(0.5 * 2**attempt if wait is None else wait)", "sleep(0.5 * 2**attempt)"),
+            "retry_after is ignored",
         ),
         (
             (
-                "            if not error.retryable or left == 0:\n",
-                "            if left == 0:\n                return error\n"
-                "            if not error.retryable:\n",
+                "sleep(0.5 * 2**attempt if wait is None else wait)",
+                "sleep(wait or 0.5 * 2**attempt)",
             ),
-            "the error must reach the caller",
+            "0 is a time too",
         ),
-        (("except BackendError as error", "except Exception as error"), "ValueError"),
+        (("0.5 * 2**attempt", "0.5"), "should double"),
+        ((" or attempt == tries - 1", ""), "returned None"),
+        (
+            (
+                "except BackendError as error:",
+                "except Exception as error:\n"
+                "            if not isinstance(error, BackendError):\n                continue",
+            ),
+            "another error",
+        ),
         (
             "def patient(call, tries, sleep):\n"
-            "    for n in range(tries):\n"
+            "    for attempt in range(tries + 1):\n"
             "        try:\n"
             "            return call()\n"
             "        except BackendError as error:\n"
-            "            if not error.retryable:\n"
+            "            if not error.retryable or attempt == tries:\n"
             "                raise\n"
-            "            last = error\n"
-            "            sleep(0.5 * 2**n if error.retry_after is None else error.retry_after)\n"
-            "    raise last\n",
-            "nobody waits after the last try",
+            "            wait = error.retry_after\n"
+            "            sleep(0.5 * 2**attempt if wait is None else wait)\n",
+            "number of calls with tries=4",
         ),
+        (("            sleep(0.5 * 2**attempt if wait is None else wait)\n", ""), "nobody waits"),
     ],
     "17.4": [
-        (("        done[key] = arguments, result\n", ""), "2 notes were made"),
+        (
+            (
+                "    def safe(key, **arguments):\n",
+                "    def safe(key, **arguments):\n        key = str(arguments)\n",
+            ),
+            "request of its own",
+        ),
         (
             "def once(tool):\n"
-            "    done = {}\n\n"
+            "    seen = {}\n"
             "    def safe(key, **arguments):\n"
-            "        same = tuple(sorted(arguments.items()))\n"
-            "        if same not in done:\n"
-            "            done[same] = tool(**arguments)\n"
-            "        return done[same]\n\n"
+            "        if key not in seen:\n"
+            "            seen[key] = None\n"
+            "            seen[key] = tool(**arguments)\n"
+            "        return seen[key]\n"
             "    return safe\n",
-            "the key tells",
+            "try again",
         ),
         (
             (
-                "        result = tool(**arguments)\n",
-                "        done[key] = arguments, None\n        result = tool(**arguments)\n",
+                "        if asked != arguments:\n"
+                '            raise ValueError(f"{key} was used for {asked}")\n',
+                "",
             ),
-            "must be able to try again",
+            "mistake of the caller",
         ),
-        (("            if before != arguments:", "            if False:"), "raise ValueError"),
-        (("if key in done", "if done.get(key, (0, None))[1] is not None"), "returns None has run"),
         (
-            "DONE = {}\n\n\n"
             "def once(tool):\n"
             "    def safe(key, **arguments):\n"
-            "        if key not in DONE:\n"
-            "            DONE[key] = arguments, tool(**arguments)\n"
-            "        if DONE[key][0] != arguments:\n"
-            "            raise ValueError(f'{key} was used before')\n"
-            "        return DONE[key][1]\n\n"
+            "        return tool(**arguments)\n"
             "    return safe\n",
-            "r1 was used before",
+            "came twice",
+        ),
+        (
+            "def once(tool):\n"
+            "    seen = {}\n"
+            "    def safe(key, **arguments):\n"
+            "        if not seen.get(key):\n"
+            "            seen[key] = tool(**arguments), arguments\n"
+            "        if seen[key][1] != arguments:\n"
+            "            raise ValueError\n"
+            "        if seen[key][0] is None:\n"
+            "            del seen[key]\n"
+            "            return None\n"
+            "        return seen[key][0]\n"
+            "    return safe\n",
+            "returns None has run too",
         ),
     ],
     "17.5": [
         (
-            "def fitting(messages, limit, count):\n"
-            "    task, kept = messages[:2], []\n"
-            "    for message in reversed(messages[2:]):\n"
-            "        if kept and count(task + [message] + kept) > limit:\n"
-            "            break\n"
-            "        kept = [message] + kept\n"
-            "    return task + kept\n",
-            "are parted",
+            "def fit(messages, limit, count):\n"
+            "    kept = list(messages)\n"
+            "    while len(kept) > 3 and count(kept) > limit:\n"
+            "        del kept[2]\n"
+            "    return kept\n",
+            "parted",
         ),
-        (("return task + kept", "return kept"), "must always be there"),
-        (("if kept and count", "if count"), "the latest turn is missing"),
-        (("in reversed(turns)", "in turns"), "the earliest turns are kept"),
-        (("count(task + turn + kept) > limit", "False"), "everything is kept"),
-        (("count(task + turn + kept)", "count(turn + kept)"), "the task is not counted"),
-        (("> limit", ">= limit"), "fits exactly"),
+        (("return task + kept", "return kept"), "what it is doing"),
+        (("if kept and count", "if count"), "latest turn is missing"),
+        (("reversed(turns)", "turns"), "earliest turns"),
+        (("count(task + turn + kept)", "count(turn + kept)"), "task is not counted"),
+        (
+            ("count(task + turn + kept) > limit", "count(task + turn + kept) >= limit"),
+            "fits exactly",
+        ),
+        (("            break\n", "            continue\n"), "limit"),
+        ("def fit(messages, limit, count):\n    return list(messages)\n", "everything is kept"),
     ],
     "17.6": [
         (("range(1, longest + 1)", "range(1, 2)"), "two calls in turn"),
         (("range(1, longest + 1)", "range(1, longest)"), "three calls in turn"),
-        (("len(end) == period * times and ", ""), "that is no loop"),
         (
-            "def is_loop(calls, times, longest):\n"
+            "def stuck(calls, times, longest):\n"
             "    return any(calls.count(call) >= times for call in calls)\n",
-            "a loop that is over",
+            "loop that is over",
+        ),
+        (
+            "def stuck(calls, times, longest):\n"
+            "    calls = [call[:2] for call in calls]\n"
+            "    for size in range(1, longest + 1):\n"
+            "        tail = calls[-size * times :]\n"
+            "        if len(tail) == size * times and tail == calls[-size:] * times:\n"
+            "            return True\n"
+            "    return False\n",
+            "making progress",
         ),
         (
             (
-                "end == end[:period] * times",
-                "[c[:2] for c in end] == [c[:2] for c in end[:period]] * times",
+                "        tail = calls[-size * times :]\n",
+                "        times = 2\n        tail = calls[-size * times :]\n",
             ),
-            "with other results",
+            "twice only",
         ),
+        (("range(1, longest + 1)", "range(1, len(calls) + 1)"), "round of four"),
     ],
     "17.7": [
-        (("comb(c, k) / comb(n, k)", "(c / n) ** k"), "draws the same trial twice"),
-        (("comb(c, k) / comb(n, k)", "1 - comb(n - c, k) / comb(n, k)"), "at least one success"),
-        (("return sum(shares) / len(shares)", "return sum(shares)"), "take their mean"),
-        (("comb(c, k) / comb(n, k)", "c / n"), "k has no effect"),
+        (("math.comb(c, k) / math.comb(n, k)", "(c / n) ** k"), "same trial twice"),
         (
-            "def pass_hat_k(successes, n, k):\n"
-            "    return (sum(successes) / len(successes) / n) ** k\n",
+            ("math.comb(c, k) / math.comb(n, k)", "1 - math.comb(n - c, k) / math.comb(n, k)"),
+            "pass@k",
+        ),
+        (
+            ("return sum(chosen) / len(chosen)", "return (sum(counts) / len(counts) / n) ** k"),
             "mean of powers",
         ),
-        (('    if k > n:\n        raise ValueError(f"{k} of {n} trials")\n', ""), "k = 5"),
+        ((" / len(chosen)", ""), "summed"),
+        (
+            (
+                '    if k > n:\n        raise ValueError("k trials cannot be chosen from fewer")\n',
+                "",
+            ),
+            "k = 5",
+        ),
     ],
     "17.8": [
-        (('"error": True', '"error": False'), "all went well"),
-        (("{name}: {kind}: {error}", "failed"), "what went wrong"),
         (
-            ('"error": False', '"error": str(value).startswith("error")'),
-            "begins with the word error",
+            "def run_tool(tools, name, arguments):\n"
+            "    try:\n"
+            "        result = tools[name](**json.loads(arguments))\n"
+            "    except Exception as error:\n"
+            "        return {'text': f'Done. ({error})', 'error': False}\n"
+            "    return {'text': str(result), 'error': 'error' in str(result)}\n",
+            "says that all went well",
         ),
-        (('"error": False', '"error": value is None'), "returns None"),
-        (("except Exception", "except ConnectionError"), "KeyError: 'fly'"),
-        (("json.loads(arguments)", "eval(arguments)"), "whatever the model writes"),
+        (('"error": False}', '"error": "error" in str(result)}'), "read out of the text"),
+        (('f"error: {kind}: {error}"', '"something failed"'), "what went wrong"),
+        (('"error": False}', '"error": result is None}'), "returns None"),
+        (("except Exception as error", "except TypeError as error"), "your code stopped"),
+        (('f"error: no tool {name}"', '"error: no such tool"'), "fly"),
     ],
     "17.9": [
-        (("    if name in READS:\n        return True\n", ""), "an honest call is refused"),
-        (("not sources or ", ""), "without any source"),
-        (("not sources <= allowed", "not sources & allowed"), "an attack passes"),
-        (('name == "remind" and key == "who"', "False"), "had looked up"),
+        (("return False\n", "return True\n"), "an attack passes"),
+        (('"user" not in sources or ', ""), "nobody knows"),
         (
-            ('name == "remind" and key == "who"', 'name == "remind"'),
-            "comes from the result of lookup",
+            ('            trusted.add("tool:lookup")\n', "            pass\n"),
+            "honest call is refused",
         ),
-        (("if name in READS", 'if name != "remind"'), "another tool that writes"),
-        (
-            "def may_run(name, arguments):\n"
-            "    parts = arguments.values()\n"
-            "    return name != 'remind' or all('letter' not in sources_of(v) for v in parts)\n",
-            "an attack passes",
-        ),
+        (('if (name, key) == ("remind", "who"):', "if True:"), "the result of lookup"),
+        (('    if name not in ("remind", "erase"):\n        return True\n', ""), "reading with"),
+        (('("remind", "erase")', '("remind",)'), "another tool that writes"),
+        (("not sources <= trusted", "not sources & trusted"), "an attack passes"),
     ],
 }
