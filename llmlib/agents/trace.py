@@ -34,7 +34,7 @@ KINDS = ("start", "reply", "result", "trouble", "stop")
 class Event:
     """One thing that happened, `at` so many seconds after the start.
 
-    kind: "start" (messages, tools), "reply" (text, calls, finish, tokens), "result" (id, name,
+    kind: "start" (messages, tools with their descriptions), "reply" (text, calls, finish, tokens), "result" (id, name,
         arguments, text, error, refused), "trouble" (what went wrong with the backend), "stop"
         (reason, answer). data is plain JSON.
     """
@@ -71,8 +71,8 @@ class Trace:
 
     # -- what the loop reports --------------------------------------------------------------------
     def start(self, messages: Sequence[Mapping], tools: Sequence[Mapping]) -> None:
-        names = [tool["function"]["name"] for tool in tools]
-        self.add("start", messages=[dict(message) for message in messages], tools=names)
+        about = {t["function"]["name"]: t["function"].get("description", "") for t in tools}
+        self.add("start", messages=[dict(message) for message in messages], tools=about)
 
     def reply(self, reply: Reply, tokens: int) -> None:
         calls = [call.as_message_part() for call in reply.tool_calls]

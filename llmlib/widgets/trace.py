@@ -10,6 +10,7 @@ KINDS = {
     # kind: what the reader is told about such a row
     "memory": "what stood in the agent's memory",
     "asked": "what the user asked",
+    "tool": "what the model is told of a tool",
     "thought": "what the model thought",
     "call": "what the model wants to be called",
     "result": "what the tool said",
@@ -32,10 +33,10 @@ class TraceView(Interactive):
     def __init__(self, title, runs, start, marks, label):
         if not runs:
             raise ValueError('trace() needs at least one run: {"no defence": trace}')
-        self.runs = {str(name): rows(run) for name, run in runs.items()}
+        self.marks = [text for text in marks if text]
+        self.runs = {str(name): rows(run, self.marks) for name, run in runs.items()}
         if empty := [name for name, made in self.runs.items() if not made]:
             raise ValueError(f"the run {empty[0]!r} has no events")
-        self.marks = [text for text in marks if text]
         first = next(iter(self.runs.values()))
         states = [{"at": f"{i + 1} of {len(first)}", "read": self.read(first, i)}
                   for i in range(len(first))]  # fmt: skip
@@ -124,8 +125,11 @@ class TraceView(Interactive):
         return ipywidgets.VBox([box, button, view])
 
 
-def rows(run):
-    """(kind, text, tokens so far) of each thing that a reader can step through."""
+def rows(run, marks=()):
+    """(kind, text, tokens so far) of each thing that a reader can step through.
+
+    Of the tools' descriptions, only those are shown that hold one of `marks`.
+    """
     made, tokens = [], 0
     for event in run.events:
         data = event.data
@@ -133,6 +137,9 @@ def rows(run):
             for message in data["messages"]:
                 kind = "memory" if message["role"] == "system" else "asked"
                 made.append((kind, str(message.get("content") or ""), 0))
+            for name, about in data["tools"].items():
+                if any(mark in about for mark in marks):
+                    made.append(("tool", f"{name}: {about}", 0))
         elif event.kind == "reply":
             tokens += data["tokens"]
             made += [(kind, text, tokens) for kind, text in _reply(data)]

@@ -58,6 +58,11 @@ def test_troubles_and_long_texts_are_shown_too():
     assert len(rows[4][1]) == 600
 
 
+def test_a_description_is_shown_where_it_holds_a_mark():
+    rows = widgets.trace("t", {"x": run(["5"])}, marks=["sum of two"]).runs["x"]
+    assert rows[2] == ("tool", "add: The sum of two numbers.", 0)
+
+
 def test_html_is_whole_escaped_and_small():
     html = view().html()
     assert "2 + 3 &lt;b&gt;?" in html and "<mark>It is</mark> 5." in html
