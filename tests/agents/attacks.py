@@ -5,7 +5,7 @@ HONEST = {
     "arithmetic": ("print(sum(range(10)))", "45\n"),
     "modules": (
         "import math, json, re, random, statistics, datetime, decimal, string\n"
-        "import itertools, functools, collections, dataclasses, typing, heapq, bisect, csv, hashlib\n"
+        "import itertools, functools, collections, dataclasses, typing, heapq, bisect, hashlib\n"
         "@dataclasses.dataclass\nclass A:\n    x: int\n"
         "print(A(3), collections.namedtuple('P', 'x y')(1, 2), hashlib.md5(b'').hexdigest()[:4])",
         "A(x=3) P(x=1, y=2) d41d\n",
