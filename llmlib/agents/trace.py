@@ -34,9 +34,9 @@ KINDS = ("start", "reply", "result", "trouble", "stop")
 class Event:
     """One thing that happened, `at` so many seconds after the start.
 
-    kind: "start" (messages, tools with their descriptions), "reply" (text, calls, finish, tokens), "result" (id, name,
-        arguments, text, error, refused), "trouble" (what went wrong with the backend), "stop"
-        (reason, answer). data is plain JSON.
+    kind: "start" (messages, tools with their descriptions), "reply" (text, calls, finish, tokens),
+        "result" (id, name, arguments, text, error, refused), "trouble" (what went wrong with the
+        backend), "stop" (reason, answer). data is plain JSON.
     """
 
     kind: str
