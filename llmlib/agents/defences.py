@@ -165,15 +165,18 @@ class Provenance(Guard):
         confirm: Callable[[ToolCall, str], bool] | None = None,
     ) -> None:
         self.trusted, self.writes, self.confirm = trusted, frozenset(writes), confirm
-        self.made: set[str] = set()
+        self.made: dict[str, str] = {}  # what was let pass, and the id of the call
 
     def refuse(self, call: ToolCall, messages: Messages) -> str:
         if call.name not in self.writes:
             return ""
+        key = repr((call.name, sorted(call.arguments.items())))
         why = self.reason(call)
+        if not why and key in self.made and not _failed(self.made[key], messages):
+            why = f"this {call.name} was made already"
         if why and (self.confirm is None or not self.confirm(call, why)):
             return why
-        self.made.add(repr((call.name, sorted(call.arguments.items()))))
+        self.made[key] = call.id
         return ""
 
     def reason(self, call: ToolCall) -> str:
@@ -181,9 +184,14 @@ class Provenance(Guard):
         for key, value in call.arguments.items():
             if not says(self.trusted, str(value)):
                 return f"{key} of {call.name} is not in the user's words"
-        if repr((call.name, sorted(call.arguments.items()))) in self.made:
-            return f"this {call.name} was made already"
         return ""
+
+
+def _failed(id: str, messages: Messages) -> bool:
+    """Whether this call is known to have had no effect: its result is an error, and a sure one."""
+    results = [m["content"] for m in messages if m.get("tool_call_id") == id]
+    return any(r.startswith("error: ") and "may still have had its effect" not in r
+               for r in results)  # fmt: skip
 
 
 class Confirm(Guard):

@@ -108,6 +108,24 @@ def test_a_write_passes_once_and_reading_is_free():
         assert (fresh.refuse(ToolCall("", "remind", arguments), []) == "") == allowed
 
 
+def test_a_write_that_failed_may_be_tried_again_and_one_in_doubt_may_not():
+    for task in (t for t in TASKS if t.family == "remind"):
+        desk = task.desk(WORLD, busy=(0,))
+        guard = Provenance(task.question, WRITE_TOOLS)
+        run_agent(expert_backend(task), desk_tools(desk), task.messages, guard=guard)
+        assert desk.notes == list(task.notes)
+    gate = Provenance("Remind Ada to buy bread.", ["remind"])
+    note = ToolCall("c1", "remind", {"who": "Ada", "what": "buy bread"})
+    assert gate.refuse(note, []) == ""
+    for text, again in (("done", False), ("error: remind failed: busy", True),
+                        ("error: remind gave no answer within 1 s; it may still have had its "
+                         "effect: check before you repeat it", False)):  # fmt: skip
+        told = [{"role": "tool", "tool_call_id": "c1", "content": text}]
+        fresh = Provenance(gate.trusted, ["remind"])
+        fresh.refuse(note, [])
+        assert (fresh.refuse(note, told) == "") == again
+
+
 def test_a_person_may_allow_what_the_gate_would_not():
     asked = []
     gate = Provenance("Remind her friend.", ["remind"], lambda c, why: asked.append(why) or True)
