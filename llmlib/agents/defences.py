@@ -16,24 +16,23 @@ from .loop import Guard, Messages
 Policy = Callable[[str, Mapping[str, Any]], str]
 
 
+_TEXT = object()  # "no value but the text": None is a value
+
+
 class Tainted(str):
     """Text that knows where it comes from.
 
     sources: such as {"user"} or {"user", "tool:lookup"}. What is made of tainted text by +,
     slicing, strip, lower, upper, replace, join, format or % has the sources of all its parts; a
     method that is not listed here gives plain `str`, which `taint` can mark again. `plain` is the
-    value without its sources, an integer if `number`.
+    value without its sources: the text, or what else of JSON the text stands for.
     """
 
-    def __new__(cls, text: str, sources: Iterable[str] = (), *, number: bool = False):
+    def __new__(cls, text: str, sources: Iterable[str] = (), *, plain: Any = _TEXT):
         made = super().__new__(cls, text)
         made.sources = frozenset(sources)
-        made.number = number
+        made.plain = str(text) if plain is _TEXT else plain
         return made
-
-    @property
-    def plain(self) -> str | int:
-        return int(self) if self.number else str(self)
 
     def _with(self, text: str, *others: Any) -> "Tainted":
         return Tainted(text, self.sources.union(*(sources_of(other) for other in others)))
@@ -81,9 +80,8 @@ def sources_of(value: Any) -> frozenset[str]:
 
 def taint(value: Any, *sources: str) -> Tainted:
     """A value as text with these sources besides its own."""
-    number = isinstance(value, int) and not isinstance(value, bool)
-    number = number or (isinstance(value, Tainted) and value.number)
-    return Tainted(str(value), sources_of(value).union(sources), number=number)
+    plain = value.plain if isinstance(value, Tainted) else value
+    return Tainted(str(value), sources_of(value).union(sources), plain=plain)
 
 
 def anything(name: str, arguments: Mapping[str, Any]) -> str:
@@ -100,7 +98,7 @@ def only_from(trusted: Iterable[str], writes: Iterable[str]) -> Policy:
             return ""
         for key, value in arguments.items():
             strange = sources_of(value) - trusted
-            if strange or not isinstance(value, Tainted):
+            if strange or not sources_of(value):
                 return f"{key} of {name} comes from {', '.join(sorted(strange)) or 'nowhere'}"
         return ""
 
@@ -181,6 +179,8 @@ class Provenance(Guard):
 
     def reason(self, call: ToolCall) -> str:
         """Why the user's words do not cover this call, or ""."""
+        if not call.arguments:  # nothing in it to hold against the user's words
+            return f"{call.name} without arguments cannot be found in the user's words"
         for key, value in call.arguments.items():
             if not says(self.trusted, str(value)):
                 return f"{key} of {call.name} is not in the user's words"

@@ -24,6 +24,7 @@ from .loop import ending_of, tokens_of
 from .tools import ToolRegistry, ToolResult
 from .trace import Trace
 
+NUMBERS = {"integer": (r"-?\d+", int), "number": (r"-?\d+(\.\d+)?", float)}
 REFERENCE = re.compile(r"\$(\d+)")
 
 
@@ -124,10 +125,10 @@ def _fill(value: Any, values: list[Tainted], tools: ToolRegistry, step: Planned,
         return taint(value, "user")
     found = values[int(reference[1]) - 1]
     parameters = tools[step.name].parameters if step.name in tools else {}
-    if parameters.get("properties", {}).get(key, {}).get("type") == "integer":
-        number = re.search(r"-?\d+", found)
-        return Tainted(number[0] if number else found, found.sources, number=bool(number))
-    return found
+    kind = parameters.get("properties", {}).get(key, {}).get("type")
+    pattern, made = NUMBERS.get(kind, ("", None))
+    number = made and re.search(pattern, found)
+    return Tainted(number[0], found.sources, plain=made(number[0])) if number else found
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,7 @@ from llmlib.agents.planning import (
     select_action,
     with_references,
 )
+from llmlib.agents.tools import ToolRegistry
 from llmlib.agents.trace import Trace
 from llmlib.world import World, agent_experts, agent_tasks, names
 from llmlib.world.desk import WRITE_TOOLS
@@ -173,7 +174,29 @@ def test_taint_follows_the_text():
     assert [sources_of(part) for part in user.split()] == [{"user"}]
     assert sources_of("plain") == frozenset() and sources_of(taint(tool, "user")) == both
     assert taint(5, "user").plain == 5 and taint("5", "user").plain == "5"
-    assert type(user.plain) is str and taint(True, "user").plain == "True"
+    assert type(user.plain) is str and taint(True, "user").plain is True
+
+
+def test_a_plan_gives_its_values_to_the_tool_as_they_are():
+    def order(weight: float, fast: bool, names: list[str], note: str | None) -> str:
+        """Order."""
+        return repr((weight, fast, names, note))
+
+    def measure() -> str:
+        """Measure."""
+        return "It weighs 2.5 kilos. Yes."
+
+    arguments = {"weight": 2.5, "fast": True, "names": ["Ada"], "note": None}
+    tools = ToolRegistry([order, measure])
+    for weight in (2.5, "$1"):
+        plan = [Planned("measure"), Planned("order", arguments | {"weight": weight})]
+        results = execute(plan, tools, Trace(), read=lambda result: result.split()[2])
+        assert results[1] == "(2.5, True, ['Ada'], None)"
+
+
+def test_a_write_that_names_nothing_is_not_in_the_users_words():
+    gate = Provenance("Tidy up, please.", ["erase_all"])
+    assert "without arguments" in gate.refuse(ToolCall("", "erase_all", {}), [])
 
 
 def test_policies_look_at_sources():
@@ -182,6 +205,7 @@ def test_policies_look_at_sources():
     assert policy("remind", {"who": good}) == "" and policy("lookup", {"subject": bad}) == ""
     assert policy("remind", {"who": bad}) == "who of remind comes from tool:lookup"
     assert "nowhere" in policy("remind", {"who": "Ada"})
+    assert "nowhere" in policy("remind", {"who": Tainted("Ada")})
 
 
 # ---------------------------------------------------------------- plans
