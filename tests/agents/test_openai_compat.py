@@ -378,3 +378,8 @@ def test_half_a_character_does_not_come_through():
         assert backend(stub).chat(ASK).text == "a\ufffd"
     assert "half of a surrogate" in ToolCall.from_json("", "f", r'{"a": "\ud83d"}').error
     assert ToolCall.from_json("", "f", r'{"a": "\ud83d\ude00"}').arguments == {"a": "😀"}
+
+
+def test_no_test_can_reach_beyond_this_machine():
+    with pytest.raises(AssertionError, match="must not need the network"):
+        OpenAICompatBackend("m", "http://192.0.2.1:9/v1", "").chat(ASK)
