@@ -179,10 +179,16 @@ def _encode(number: int, row: Mapping, tokenizer) -> tuple[list[int], tuple]:
         if column not in row:
             raise PairError(f"row {number} has no column {column!r}; it has {sorted(row)}")
     prompt = _messages(row["prompt"], "user")
-    opened, _ = encode_chat(tokenizer, prompt, add_generation_prompt=True)
+    try:
+        opened, _ = encode_chat(tokenizer, prompt, add_generation_prompt=True)
+        both = [
+            encode_chat(tokenizer, [*prompt, *_messages(row[column], "assistant")])[0]
+            for column in ("chosen", "rejected")
+        ]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise PairError(f"row {number}: {error}") from error
     sides = []
-    for column in ("chosen", "rejected"):
-        full, _ = encode_chat(tokenizer, [*prompt, *_messages(row[column], "assistant")])
+    for column, full in zip(("chosen", "rejected"), both, strict=True):
         if full[: len(opened)] != opened:
             raise PairError(f"row {number}: {column!r} must begin with the assistant's turn")
         sides.append(full[len(opened) :])

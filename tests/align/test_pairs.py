@@ -104,6 +104,10 @@ def test_identical_sides_are_refused_even_if_cutting_made_them_so(tok):
         ([{"prompt": "Who?", "chosen": "Me."}], "row 0 has no column 'rejected'"),
         ([{"prompt": "Who?", "chosen": [{"role": "user", "content": "x"}], "rejected": "y"}],
          "must begin with the assistant's turn"),
+        ([{"prompt": [{"role": "system", "content": "Be brief."}], "chosen": "a", "rejected": "b"}],
+         "row 0: no user speaks"),
+        ([{"prompt": "Who?", "chosen": None, "rejected": "b"}], "row 0: "),
+        ([{"prompt": "Who?", "chosen": ["x"], "rejected": "b"}], "row 0: "),
     ],
 )  # fmt: skip
 def test_bad_rows_say_what_is_wrong(tok, rows, message):
