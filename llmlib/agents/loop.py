@@ -177,9 +177,9 @@ class _Run:
             raise _Stop("max_seconds", "", "no answer came in time") from None
 
     def _wait(self, seconds: float) -> None:
-        if self.clock() + seconds >= self.deadline:
+        if not self.clock() + seconds < self.deadline:  # neither is what is no number
             raise _Stop("max_seconds", "", f"the backend asks to wait {seconds:g} s")
-        self.sleep(seconds)
+        self.sleep(max(0.0, seconds))
 
 
 def ending_of(reply: Reply) -> tuple[str, str, str]:
@@ -194,6 +194,7 @@ def ending_of(reply: Reply) -> tuple[str, str, str]:
 def tokens_of(reply: Reply, shown: Messages) -> int:
     """What a turn cost: the server's count, or about a token for every four characters."""
     if reply.usage:
-        return reply.usage.get("prompt_tokens", 0) + reply.usage.get("completion_tokens", 0)
+        counts = (reply.usage.get(f"{kind}_tokens") or 0 for kind in ("prompt", "completion"))
+        return sum(max(0, count) for count in counts)
     read = sum(len(str(message.get("content") or "")) for message in shown)
     return (read + len(reply.text) + sum(len(str(c.arguments)) for c in reply.tool_calls)) // 4 + 1

@@ -40,6 +40,19 @@ class Clock:
         self.now += seconds
 
 
+class Queue:
+    """A backend of somebody else's making: gives or raises what it is given, in order."""
+
+    def __init__(self, *replies):
+        self.replies = iter(replies)
+
+    def chat(self, messages, **options):
+        reply = next(self.replies)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
 # ---------------------------------------------------------------- what a run is
 def test_a_call_its_result_and_the_answer():
     backend = ScriptedBackend([call(), "It is 5."])
@@ -273,3 +286,23 @@ def test_traces_can_be_read_by_people_and_refuse_nonsense():
     for bad in ("[1]", '[{"kind": "song", "at": 0, "data": {}}]', "{"):
         with pytest.raises(ValueError):
             from_json(bad)
+
+
+@pytest.mark.parametrize(
+    ("wait", "stop"),
+    [(-5.0, "answered"), (float("nan"), "max_seconds"), (float("inf"), "max_seconds")],
+)
+def test_a_busy_backend_may_name_any_time(wait, stop):
+    busy = BackendError("busy", retryable=True, retry_after=wait)
+    reply = Reply("5", [], "stop", {})
+    assert run_agent(Queue(busy, reply), ToolRegistry(), ASK).stop == stop
+
+
+def test_a_backends_count_of_tokens_may_be_missing_or_mad():
+    usage = {"prompt_tokens": None, "completion_tokens": 3}
+    trace = run_agent(Queue(Reply("5", [], "stop", usage)), ToolRegistry(), ASK)
+    assert (trace.stop, trace.tokens) == ("answered", 3)
+    mad = {"prompt_tokens": -(10**9), "completion_tokens": 30}
+    turns = [Reply("", [call(a, a)], "tool_calls", mad) for a in range(9)]
+    trace = run_agent(Queue(*turns), ToolRegistry([add]), ASK, budget=Budget(tokens=100, steps=9))
+    assert trace.stop == "max_tokens"
