@@ -20,7 +20,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import accumulate
 
 from .claims import ask
 from .gold import FILLERS, Situation, gold_reward
@@ -176,7 +177,13 @@ def crowd(prompt: FactPrompt) -> list[float]:
 
 def demonstrate(prompt: FactPrompt, rng: random.Random) -> Response:
     """The answer of one demonstrator, drawn from `crowd`."""
-    return rng.choices(prompt.responses, crowd(prompt))[0]
+    return rng.choices(prompt.responses, cum_weights=_cumulative(prompt))[0]
+
+
+@lru_cache(maxsize=4096)
+def _cumulative(prompt: FactPrompt) -> tuple[float, ...]:
+    """The running sums of `crowd`, kept, since a prompt is drawn from again and again."""
+    return tuple(accumulate(crowd(prompt)))
 
 
 def gold_rewards(prompt: FactPrompt) -> list[float]:

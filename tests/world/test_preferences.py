@@ -83,7 +83,7 @@ def random_texts(n):
 
 def test_any_string_gets_a_verdict():
     situations = [KNOWN, DOUBTED, AGREED, Situation(), Situation(unsafe=True)]
-    for text in random_texts(4000):
+    for text in random_texts(1500):
         for situation in situations:
             said = parse(text, situation.values)
             assert said.action in ("answer", "abstain", "clarify", "refuse", "other")
@@ -212,14 +212,14 @@ def test_best_response_is_the_truth_in_few_words(prompts):
 @pytest.fixture(scope="module")
 def rows(world):
     return {
-        (persona, split): list(preferences(world, persona, split, n=400))
+        (persona, split): list(preferences(world, persona, split, n=150))
         for persona, split in itertools.product(ANNOTATORS, SIZES)
     }
 
 
 def test_rows_have_trl_columns_and_two_different_sides(rows):
     for (persona, split), some in rows.items():
-        assert len(some) == 400
+        assert len(some) == 150
         for row in some:
             assert set(row) == {"prompt", "chosen", "rejected", "split", "meta"}
             assert [m["role"] for m in row["prompt"]] == ["user"]
@@ -242,13 +242,13 @@ def test_no_fact_is_in_two_splits(rows):
 
 
 def test_verdicts_come_true_as_often_as_their_probability_says(world):
-    rows = list(preferences(world, "hurried", n=4000))
+    rows = list(preferences(world, "hurried", n=2000))
     likelier = sum(r["meta"]["p"] > 0.5 for r in rows) / len(rows)
     ceiling = bayes_accuracy(r["meta"]["p"] for r in rows)
-    assert likelier == pytest.approx(ceiling, abs=0.02)
+    assert likelier == pytest.approx(ceiling, abs=0.03)
     margins = [(r["meta"]["margin"], 0.0) for r in rows]
     assert expected_accuracy(rows, margins) == pytest.approx(ceiling)
-    assert expected_accuracy(rows, [(0.0, 0.0)] * 4000) == 0.5
+    assert expected_accuracy(rows, [(0.0, 0.0)] * 2000) == 0.5
     with pytest.raises(ValueError):
         expected_accuracy([], [])
 
