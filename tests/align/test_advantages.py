@@ -144,11 +144,11 @@ def test_the_first_gradient_is_the_policy_gradient(rows):
 
 
 def test_value_loss_by_hand():
-    values, old = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.0]])
-    returns, mask = torch.tensor([[1.0, 2.0]]), torch.tensor([[True, True]])
-    # kept within ±0.2: 0.2, so max(0, 0.64) = 0.64; and (0 − 2)² = 4; half the mean
+    values, old = torch.tensor([[1.0, 0.0, 9.0]]), torch.tensor([[0.5, 0.0, -9.0]])
+    returns, mask = torch.tensor([[1.0, 2.0, 0.0]]), torch.tensor([[True, True, False]])
+    # kept within ±0.2 of 0.5: 0.7, so max(0, 0.09) = 0.09; and (0 − 2)² = 4; half the mean
     got = ppo_value_loss(values, old, returns, mask).item()
-    assert got == pytest.approx((0.64 + 4) / 4, rel=1e-5)
+    assert got == pytest.approx((0.09 + 4) / 4, rel=1e-5)
 
 
 def test_adaptive_kl_follows_its_target_slowly():
