@@ -21,7 +21,6 @@ from llmlib.agents.tools import ToolRegistry
 
 from .attacks import ATTACKS, BOMBS, HONEST, SHELL
 
-
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the sandbox needs Linux or macOS")
 
 
