@@ -247,6 +247,12 @@ def test_objectives_are_the_losses_on_the_models_log_probabilities(prepared):
         total, count = preference_objective(method, **options)(model, batch)
         assert total.item() == pytest.approx(losses.sum().item(), rel=1e-4), method
         assert count.item() == 5
+    # with equal weights z₀ all but cancels between the two sides: it shows where they differ
+    uneven = {"beta": 0.1, "desirable_weight": 3.0}
+    total, _ = preference_objective("kto", **uneven)(model, batch)
+    for point, same in ((z0, True), (torch.zeros(()), False), (2 * z0, False)):
+        losses = kto_loss(sums, batch.ref, liked, point, **uneven).mean(-1)
+        assert (total.item() == pytest.approx(losses.sum().item(), rel=1e-4)) == same
     total, _ = preference_objective("dpo", nll=0.2)(model, batch)
     assert total.item() == pytest.approx(
         (expected["dpo"] - 0.2 * means[:, 0]).sum().item(), rel=1e-4

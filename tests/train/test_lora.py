@@ -35,6 +35,12 @@ def disturb(model):
             adapter.b.normal_(std=0.1, generator=generator)
 
 
+def test_the_adapters_weight_is_two_unless_alpha_says_otherwise(random_model):
+    for rank in (2, 8):
+        model = lora.add_lora(random_model(), rank=rank)
+        assert {adapter.scale for _, adapter in lora.adapters(model)} == {2.0}
+
+
 def test_fresh_adapters_change_nothing(random_model, ids):
     model = random_model()
     before = model(ids)
