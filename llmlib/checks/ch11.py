@@ -35,6 +35,13 @@ def ex_11_1(attempt):
     finite(attempt(far, [(0, 1)]), "the loss of a gap of −300")
     close(attempt(far, [(0, 1)]), 300.0, "the loss of a gap of −300")
     close(attempt(rewards + 7, verdicts), -F.logsigmoid(gaps).mean(), "the loss after adding 7")
+    learned = rewards.clone().requires_grad_()
+    loss = attempt(learned, verdicts)
+    expect(
+        isinstance(loss, torch.Tensor) and loss.requires_grad,
+        "the result has no gradient: a reward model is trained with it, so it must stay a tensor "
+        "that knows its history (no float(…), .item(), .detach())",
+    )
 
 
 @exercise("11.2", "a reward on a common scale")
@@ -252,3 +259,11 @@ def ex_11_8(attempt):
                 "half of a/b is the distance; square the half as well": (a / b) ** 2 / 2,
             }
             close(attempt(kl, gain), top**2, "the KL at the peak", rtol=tol, atol=1e-6, known=known)
+        shifted = d * (a - b * d) + 0.1  # judges who are a little too kind
+        X = torch.stack([d, -(d**2)], 1)
+        fit_a, fit_b = torch.linalg.lstsq(X, shifted[:, None]).solution[:, 0]
+        known = {
+            "you fitted a constant, too: at the reference the gain is 0 by definition": top**2,
+        }
+        got = attempt(kl, shifted)
+        close(got, float((fit_a / (2 * fit_b)) ** 2), "the KL at the peak", rtol=1e-4, known=known)

@@ -9,6 +9,7 @@ MISTAKES = {
         (("-F.logsigmoid(gap)", "F.logsigmoid(gap)"), "minus is missing"),
         (("F.logsigmoid(gap)", "torch.log(torch.sigmoid(gap))"), "not finite"),
         (("-F.logsigmoid(gap).mean()", "torch.sigmoid(gap).mean()"), "mean probability"),
+        ((".mean()", ".mean().detach()"), "no gradient"),
     ],
     "11.2": [
         (
@@ -69,6 +70,13 @@ MISTAKES = {
         ("def best_of_n(p, reward, n):\n    return p**n\n", "all n are this answer"),
     ],
     "11.8": [
+        (
+            "def peak(kl, gain):\n    d = kl.sqrt()\n"
+            "    X = torch.stack([d, -(d**2), torch.ones_like(d)], dim=1)\n"
+            "    a, b, _ = torch.linalg.lstsq(X, gain[:, None]).solution[:, 0]\n"
+            "    return float((a / (2 * b)) ** 2)\n",
+            "fitted a constant",
+        ),
         (("d = kl.sqrt()", "d = kl"), "*root* of the KL"),
         (
             ("float((a / (2 * b)) ** 2)", "float((a / b) ** 2)"),
