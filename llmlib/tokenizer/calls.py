@@ -69,6 +69,8 @@ def parse_call(text: str, tools: Sequence[Mapping]) -> tuple[str, dict[str, Any]
     keys, arguments, at = list(properties), {}, match.end()
     for place in count():
         at = _skip_spaces(text, at)
+        if at == len(text):
+            raise ValueError(f"{name}: the call is cut off: {text!r}")
         closing = text.startswith(")", at)
         if place >= len(keys) and not (closing and place == 0):
             takes = f"{len(keys)} ({', '.join(keys)})" if keys else "no"

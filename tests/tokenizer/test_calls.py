@@ -296,3 +296,12 @@ def test_a_generated_turn_is_read_by_its_ids():
     cut = calls.read_turn(tokenizer, written[:-3])
     assert not cut["ended"] and len(cut["calls"]) == 2
     json.dumps(cut)
+
+
+def test_a_call_cut_off_anywhere_is_refused_in_words():
+    tools = list(SCHEMAS.values())
+    for whole in ("lookup(Ada Moss, pet)", "add(3, 45)", 'count_words("a, b")'):
+        assert calls.parse_call(whole, tools)
+        for end in range(len(whole)):
+            with pytest.raises(ValueError):
+                calls.parse_call(whole[:end], tools)
