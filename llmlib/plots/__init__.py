@@ -11,6 +11,7 @@
 (learned or guessed stand-in), `danger` (failure).
 """
 
+from .diagrams import agent_loop
 from .style import ROLES, end_label, role, use
 from .svg import adaptive_svg, show
 from .vocabulary import bands, heat, loss_curve, truth_line
@@ -18,6 +19,7 @@ from .vocabulary import bands, heat, loss_curve, truth_line
 __all__ = [
     "ROLES",
     "adaptive_svg",
+    "agent_loop",
     "bands",
     "end_label",
     "heat",

@@ -149,3 +149,13 @@ def test_truth_may_be_a_curve(ax):
     plots.truth_line(ax, ([0, 1, 2], [3, 2, 1]), "optimum")
     assert list(ax.lines[0].get_ydata()) == [3, 2, 1]
     assert ax.texts[0].get_text() == "optimum"
+
+
+def test_the_agents_loop_is_drawn_with_its_doors():
+    fig, ax = plt.subplots()
+    plots.agent_loop(ax, {"letter": "1 a letter"})
+    words = [text.get_text() for text in ax.texts]
+    assert {"user", "program", "model", "tools", "memory", "1 a letter"} <= set(words)
+    with pytest.raises(ValueError, match="no door 'window'"):
+        plots.agent_loop(ax, {"window": "a thief"})
+    plt.close(fig)
