@@ -49,8 +49,8 @@ _REFUSE = re.compile(r"\s*I (?:will|can) ?not (?:help|give|tell|say)\b", re.I)
 _CLARIFY = re.compile(r"\b(?:which|whom?) [^.?!\n]{0,80}\bdo you mean\?", re.I)
 _HEDGE = re.compile(r"\b(?:I think|I believe|perhaps|maybe|probably|I am not sure)\b", re.I)
 _SURE = re.compile(r"\b(?:surely|certainly|definitely|of course|no doubt|I am sure)\b", re.I)
+# a letter first, a mark last, and none of the signs that special tokens are made of
 _FORM = re.compile(r"[^\W\d_][^\n<>|{}]*[.!?]")
-_SPECIAL = re.compile(r"<\|[^|<>]{1,20}\|>")
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,7 @@ def parse(response: str, values: tuple[str, ...] = ()) -> Parsed:
         confident=_SURE.search(response) is not None,
         fillers=sum(response.count(filler) for filler in FILLERS),
         words=sum(1 for _ in _WORD.finditer(response)),
-        well_formed=_FORM.fullmatch(response.strip()) is not None
-        and _SPECIAL.search(response) is None,
+        well_formed=_FORM.fullmatch(response.strip()) is not None,
     )
 
 

@@ -150,6 +150,15 @@ def test_long_conversations_are_cut_or_dropped_and_counted(tok):
         ChatBatches(ChatData([talk(long, "sat")], tok), 1, 40)
 
 
+def test_a_conversation_is_kept_for_a_single_target_and_not_for_none(tok):
+    chats = ChatData([talk("the cat", "sat"), talk("a", "b")], tok)
+    first = int(chats.conversation(0)[1].nonzero()[0][0])  # where the assistant begins
+    for seq_len, dropped in ((first, 0), (first - 1, 1)):
+        batches = ChatBatches(chats, 2, seq_len, packing=False, epochs=1)
+        assert batches.n_dropped == dropped
+        assert next(batches).mask.any(dim=1).all()
+
+
 def test_the_order_can_be_resumed(chats):
     batches = ChatBatches(chats, 3, 200, seed=4)
     for _ in range(9):
