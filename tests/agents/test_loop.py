@@ -306,3 +306,16 @@ def test_a_backends_count_of_tokens_may_be_missing_or_mad():
     turns = [Reply("", [call(a, a)], "tool_calls", mad) for a in range(9)]
     trace = run_agent(Queue(*turns), ToolRegistry([add]), ASK, budget=Budget(tokens=100, steps=9))
     assert trace.stop == "max_tokens"
+
+
+def test_a_loop_is_called_one_at_the_third_same_turn_and_not_before():
+    assert len(run([call()] * 9).calls) == 3
+    assert len(run([call()] * 9, budget=Budget(repeats=2)).calls) == 2
+    assert run([call()] * 2 + ["5"]).stop == "answered"
+
+
+def test_a_budget_that_is_just_spent_is_spent():
+    usage = {"prompt_tokens": 20, "completion_tokens": 30}
+    turns = [Reply("", [call(a, a)], "tool_calls", usage) for a in range(9)]
+    trace = run_agent(Queue(*turns), ToolRegistry([add]), ASK, budget=Budget(tokens=100))
+    assert (trace.stop, trace.tokens) == ("max_tokens", 100)
