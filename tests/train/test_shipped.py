@@ -3,12 +3,17 @@
 import pytest
 
 from llmlib import checkpoint
-from llmlib.checkpoint.shipped import SHIPPED
+from llmlib.checkpoint.shipped import MODELS as SHIPPED_MODELS
+from llmlib.checkpoint.shipped import SHIPPED, check_gate
+from llmlib.evals import answer, instruction_accuracy, wilson
 from llmlib.tokenizer import SPECIAL_TOKENS
 from llmlib.train import evaluate
-from llmlib.world import World
+from llmlib.world import World, tasks
 
-MODELS = sorted(path.stem.upper() for path in SHIPPED.glob("*.safetensors"))
+NAMES = {name.lower(): name for name in SHIPPED_MODELS}
+FOUND = sorted(NAMES[path.stem] for path in SHIPPED.glob("*.safetensors"))
+MODELS = [name for name in FOUND if not name.endswith("-instruct")]
+FINE_TUNED = [name for name in FOUND if name.endswith("-instruct")]
 
 
 def test_the_shipped_tokenizer_is_the_courses():
@@ -42,6 +47,37 @@ def test_a_card_is_written_from_its_checkpoint(name):
     assert read.meta["command"].startswith("python -m llmlib.recipes.pretrain --model world-")
 
 
+@pytest.mark.parametrize("name", FINE_TUNED)
+def test_a_fine_tuned_model_answers_and_stops_as_its_card_says(name):
+    """On rows that neither training nor the card's own evaluation has used."""
+    model, tok = checkpoint.load_shipped(name)
+    read = checkpoint.read(SHIPPED / f"{name.lower()}.safetensors")
+    after = read.meta["result"]["after"]
+    rows = list(tasks.rows(World(), 120, seed=7, split="val"))
+    found = instruction_accuracy(answer(model, tok, rows, max_new_tokens=80))
+    assert found["stop_rate"] >= 0.95
+    n = read.meta["result"]["n"]
+    own = wilson(found["accuracy"] * 120, 120, z=3)
+    claimed = wilson(round(after["splits"]["val"] * n), n, z=3)
+    assert own.low <= claimed.high and claimed.low <= own.high
+    card = (SHIPPED / f"{name.lower()}.md").read_text()
+    assert card == checkpoint.instruct_card(f"World {name}", read)
+    assert read.meta["command"].startswith(f"python -m llmlib.recipes.sft --model {name[0]} ")
+
+
+def test_the_gate_is_before_fine_tuned_models_too():
+    read = checkpoint.read(SHIPPED / "s-instruct.safetensors")
+    tok = checkpoint.load_shipped_tokenizer()
+    check_gate("S-instruct", read, tok)
+    with pytest.raises(checkpoint.CheckpointError, match="configuration"):
+        check_gate("M-instruct", read, tok)
+    read.meta["world"] = "another"
+    with pytest.raises(checkpoint.CheckpointError, match="world"):
+        check_gate("S-instruct", read, tok)
+    with pytest.raises(ValueError, match="S-instruct"):
+        checkpoint.load_shipped("instruct")
+
+
 def test_what_is_shipped_is_there_and_small():
-    assert "S" in MODELS and set(MODELS) <= {"S", "M"}
+    assert {"S", "S-instruct"} <= set(FOUND) <= set(SHIPPED_MODELS)
     assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 20e6
