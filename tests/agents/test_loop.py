@@ -44,9 +44,10 @@ class Queue:
     """A backend of somebody else's making: gives or raises what it is given, in order."""
 
     def __init__(self, *replies):
-        self.replies = iter(replies)
+        self.replies, self.options = iter(replies), []
 
     def chat(self, messages, **options):
+        self.options.append(options)
         reply = next(self.replies)
         if isinstance(reply, Exception):
             raise reply
@@ -319,3 +320,12 @@ def test_a_budget_that_is_just_spent_is_spent():
     turns = [Reply("", [call(a, a)], "tool_calls", usage) for a in range(9)]
     trace = run_agent(Queue(*turns), ToolRegistry([add]), ASK, budget=Budget(tokens=100))
     assert (trace.stop, trace.tokens) == ("max_tokens", 100)
+
+
+def test_each_turn_has_a_seed_of_its_own_and_no_more_tokens_than_are_left():
+    usage = {"prompt_tokens": 20, "completion_tokens": 30}
+    turns = [Reply("", [call(a, a)], "tool_calls", usage) for a in range(2)]
+    backend = Queue(*turns, Reply("5", [], "stop", usage))
+    run_agent(backend, ToolRegistry([add]), ASK, budget=Budget(tokens=140), seed=7, max_tokens=64)
+    assert [options["seed"] for options in backend.options] == [7, 8, 9]
+    assert [options["max_tokens"] for options in backend.options] == [64, 64, 40]
