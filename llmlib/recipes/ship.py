@@ -26,10 +26,10 @@ RECIPES = {
     "S": f"--model world-s {COMMON} --muon-lr 0.04 --lr 6e-3",
     "M": f"--model world-m {COMMON} --muon-lr 0.03 --lr 5e-3 --tokens 26e6",
 }
-CHATS = "--rows 20000 --transcripts 4000 --replay 0.1 --optimizer adamw --held-out 240"
+CHATS = "--rows 20000 --transcripts 4000 --replay 0.1 --batch-size 4 --held-out 240"
 FINE_TUNED = {
-    "S-instruct": f"--model S {CHATS} --lr 2e-3 --batch-size 4 --epochs 2",
-    "M-instruct": f"--model M {CHATS} --lr 1.5e-3 --batch-size 4 --epochs 2",
+    "S-instruct": f"--model S {CHATS} --muon-lr 0.02 --lr 4e-3 --epochs 2",
+    "M-instruct": f"--model M {CHATS} --muon-lr 0.015 --lr 3e-3 --epochs 1",
 }
 
 
