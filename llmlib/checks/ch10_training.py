@@ -6,6 +6,7 @@ import math
 import torch
 
 from . import close, exercise, expect, is_type, same_shape
+from .ch04_references import Largest
 
 
 @exercise("10.5", "pieces of a batch")
@@ -75,6 +76,7 @@ CHATS = [
         ("assistant", "yes"),
     ],
     [("user", "hi hello"), ("assistant", "")],
+    [("user", " indented\n"), ("assistant", "  two\n\nlines ")],
     [(("user", "assistant")[i % 2], letter) for i, letter in enumerate("abcdef")],
 ]
 
@@ -87,6 +89,11 @@ def ex_10_6(attempt):
         whole = _segments(attempt(chat, False))
         text = "".join(t for t, _ in whole)
         for i, message in enumerate(chat):
+            expect(
+                message["content"] in text,
+                f"{message['content']!r} was said, and is not in {text!r}: a template changes "
+                "nothing, spaces and line breaks included.",
+            )
             if message["role"] == "assistant":
                 prompt = "".join(t for t, _ in _segments(attempt(chat[:i], True)))
                 expect(
@@ -205,6 +212,14 @@ def ex_10_7(attempt):
                 ),
             },
         )
+    x, A, B, upstream = (torch.randn(*shape) for shape in ((3, 40), (2, 40), (50, 2), (3, 50)))
+    with Largest() as seen:
+        attempt(x, upstream, A, B, 1.0)
+    expect(
+        seen.numbers < 40 * 50,
+        f"with in = 40 and out = 50 you form a tensor of {seen.numbers:,} numbers: that is a "
+        "matrix as large as W. Multiply by the thin matrices first.",
+    )
     return "correct. At the start only B can move; were A zero as well, nothing ever would."
 
 

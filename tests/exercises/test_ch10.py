@@ -76,6 +76,7 @@ MISTAKES = {
         (('per == "token"', 'per == "sequence"'), "other of"),
     ],
     "10.6": [
+        (('f"{content}<|im_end|>"', 'f"{content.strip()}<|im_end|>"'), "changes nothing"),
         (('("<|im_start|>assistant\\n", False)', '("<|im_start|>assistant", False)'), "goes on"),
         (
             ('("<|im_start|>assistant\\n", False)', '("<|im_start|>assistant\\n", True)'),
@@ -116,6 +117,7 @@ MISTAKES = {
         (("return grad_A, grad_B", "return grad_B, grad_A"), "gradient"),
         (("(x @ A.T)", "(x @ A.T) / len(x)"), "mean over"),
         (("(upstream @ B)", "(upstream @ torch.ones_like(B))"), "B is zero"),
+        (("(upstream @ B).T @ x", "B.T @ (upstream.T @ x)"), "as large as W"),
     ],
     "10.8": [
         (("len(kinds) - silent", "len(kinds)"), "abstention claims nothing"),
