@@ -1,7 +1,7 @@
 """Rebuild what is shipped: the world's tokenizer, the base models S and M, and their fine-tuned
 versions.
 
-    python -m llmlib.recipes.ship --runs runs              # all of it, about an hour on 2 cores
+    python -m llmlib.recipes.ship --runs runs              # all of it, some three hours on 2 cores
     python -m llmlib.recipes.ship --runs runs --only S
 
 The tokenizer is trained first, then each base model with `llmlib.recipes.pretrain`, and from what
