@@ -33,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -91,7 +92,7 @@ def run_python(
     if os.name != "posix":
         raise SandboxError("the sandbox needs Linux or macOS")
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as folder:
+    with _own_folder() as folder:
         cwd = os.path.realpath(folder)
         order = {"code": code, "guard": guard, "cwd": cwd, "memory": memory, "cpu": timeout}
         order |= {"file_size": max_file_size}
@@ -119,6 +120,41 @@ def run_python(
     if ended == "crash":
         errors += f"the process was ended by {signal.Signals(-process.returncode).name}\n"
     return PythonResult(watch.text("stdout"), errors, ended, time.monotonic() - start)
+
+
+@contextlib.contextmanager
+def _own_folder() -> Iterator[str]:
+    folder = tempfile.mkdtemp(prefix="sandbox-")
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            _remove(folder)
+
+
+def _remove(folder: str) -> None:
+    """Delete a folder, however deep its folders lie in one another.
+
+    `shutil.rmtree` calls itself once a level: a program that nests a thousand folders would make it
+    fail, here, in the process that is to be kept safe. So what lies two levels down is lifted to
+    the first level, until nothing lies that deep.
+    """
+    lifted = 0
+    while entries := list(os.scandir(folder)):
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+                continue
+            os.chmod(entry.path, 0o700)
+            for inner in list(os.scandir(entry.path)):
+                if inner.is_dir(follow_symlinks=False):
+                    os.chmod(inner.path, 0o700)  # moving a folder writes to it: its parent changes
+                    lifted += 1
+                    os.rename(inner.path, os.path.join(folder, f"lifted-{time.time_ns()}-{lifted}"))
+                else:
+                    os.unlink(inner.path)
+            os.rmdir(entry.path)
+    os.rmdir(folder)
 
 
 def python_tool(**limits) -> Tool:

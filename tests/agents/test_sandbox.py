@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llmlib.agents import jail
+from llmlib.agents import jail, sandbox
 from llmlib.agents.backends.base import ToolCall
 from llmlib.agents.sandbox import SandboxError, python_tool, run_python
 from llmlib.agents.tools import ToolRegistry
@@ -152,6 +152,24 @@ def test_nothing_is_left(guard, tmp_path, monkeypatch):
     for code in ("open('x', 'w').write('x')", "import time\ntime.sleep(100)", "1 / 0"):
         run_python(code, guard=guard, timeout=2)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_deleted_however_deep_it_goes(tmp_path):
+    """`shutil.rmtree` recurses: a thousand folders in one another would end the caller."""
+    top = tmp_path / "top"
+    top.mkdir()
+    here = os.open(top, os.O_RDONLY)
+    for depth in range(3 * sys.getrecursionlimit()):
+        if depth % 400 == 7:
+            os.close(os.open("note", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+            os.symlink("/", "way-out", dir_fd=here)
+        os.mkdir("d", 0o700, dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    sandbox._remove(str(top))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_runs_do_not_see_each_other(guard):

@@ -243,7 +243,7 @@ def test_damaged_and_unknown_shipped_models_say_how_to_rebuild(shelf):
     (folder / "tokenizer.json").unlink()
     with pytest.raises(CheckpointError, match="make checkpoints"):
         checkpoint.load_shipped_tokenizer()
-    with pytest.raises(ValueError, match='"S" and "M"'):
+    with pytest.raises(ValueError, match="shipped models S, M, S-instruct, M-instruct, not 'L'"):
         checkpoint.load_shipped("L")
 
 
