@@ -32,9 +32,13 @@ def test_build_has_no_warning(built):
     assert built.status == 0, built.said
 
 
-def test_chapters_are_listed_without_a_gap():
-    numbers = [int(Path(page.name).name[:2]) for page in CHAPTERS]
-    assert numbers == list(range(1, len(numbers) + 1))
+def test_the_road_has_no_gap_and_links_what_is_listed(built):
+    """Chapters may be finished out of order; a reader sees all of them, and which can be read."""
+    listed = [int(Path(page.name).name[:2]) for page in CHAPTERS]
+    assert listed == sorted(set(listed))
+    steps = soup(SITE / "book" / "welcome.html").select(".tta-road li")
+    assert [int(step.text.split()[0]) for step in steps] == list(range(1, len(steps) + 1))
+    assert [int(step.text.split()[0]) for step in steps if step.find("a")] == listed
 
 
 @every_page
