@@ -3,6 +3,7 @@
 frames(…)    bars that move with a slider            curves(…)    lines that change with a slider
 heatmap(…)   an attention map, read row by row       vectors(…)   arrows in the plane
 tokens(…)    type text, see it cut by several tokenizers, which run on the page
+together(…)  two of these under one slider
 trace(…)     an agent's runs, step by step: thought, call, result
 
 Each returns an object; leave it as the last value of a cell. All take plain lists. No widget needs
@@ -15,8 +16,9 @@ values that the page does not store, and is taken out again before the notebook 
 from .curves import curves
 from .frames import frames
 from .heatmap import heatmap
+from .together import together
 from .tokens import tokens
 from .trace import trace
 from .vectors import vectors
 
-__all__ = ["curves", "frames", "heatmap", "tokens", "trace", "vectors"]
+__all__ = ["curves", "frames", "heatmap", "together", "tokens", "trace", "vectors"]

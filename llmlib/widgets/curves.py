@@ -22,7 +22,10 @@ class Curves(Interactive):
         super().__init__(title, label, states, start, key)
         self.x, self.xlabel, self.ylabel = [float(v) for v in x], xlabel, ylabel
         self.names = list(states[start]["lines"])
+        self.marked = "mark" in states[start]
         self._check()
+        first = states[0]["lines"]
+        self.still = self.marked and all(state["lines"] == first for state in states)
         self.roles = line_roles(self.names, roles or {})
         self.reference = _reference(reference, len(self.x))
         self.log_x, self.log_y = axes["log_x"], axes["log_y"]
@@ -42,11 +45,17 @@ class Curves(Interactive):
                     raise ValueError(
                         f"{name} at {state['at']}: {len(y)} values for {len(self.x)} x"
                     )
+            if ("mark" in state) != self.marked:
+                raise ValueError("either every state has a mark or none")
+            if self.marked and not 0 <= state["mark"] < len(self.x):
+                raise ValueError(
+                    f"mark {state['mark']} at {state['at']}: there are {len(self.x)} x"
+                )
 
     def picture(self, state):
         lines = state["lines"]
         paths = "".join(
-            f'<path class="tx-r-{self.roles[name]}" {self.slot("d", self._path(y))}/>'
+            f'<path class="tx-r-{self.roles[name]}" {self._moving("d", self._path(y))}/>'
             for name, y in lines.items()
         )
         if self.reference:
@@ -56,16 +65,36 @@ class Curves(Interactive):
         if self.reference:
             ends += self._end(self.reference[0], "truth", heights[""])
         grid, ticks = self._ticks()
+        mark = self._mark(state) if self.marked else ""
         return (
             f'<p class="tx-ylabel">{escape(self.ylabel)}</p><div class="tx-plot" role="img" '
             f'aria-label="{escape(self.ylabel)} against {escape(self.xlabel)}; values in the table '
             f'below"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
             f"{grid}{paths}</svg>"
-            f'{ticks}{ends}</div><p class="tx-xlabel">{escape(self.xlabel)}</p>'
+            f'{mark}{ticks}{ends}</div><p class="tx-xlabel">{escape(self.xlabel)}</p>'
         )
 
+    def _moving(self, what, value):
+        """A slot, or the same attributes without one where the lines are the same in all states."""
+        if self.still:
+            return f'style="{what}:{value}"' if what.startswith("--") else f'{what}="{value}"'
+        return self.slot(what, value)
+
+    def _mark(self, state):
+        """A rule at the marked x, with a dot on each line."""
+        at = state["mark"]
+        left = f"{100 * _place(self.x[at], self.xlim, self.log_x):.1f}"
+        rule = self.slot("--x", left)
+        dots = ""
+        for name, y in state["lines"].items():
+            if not _finite(y[at], self.log_y):
+                raise ValueError(f"{name} has no value to mark at {state['at']}")
+            top = f"{100 - 100 * _place(y[at], self.ylim, self.log_y):.1f}"
+            dots += f'<b class="tx-r-{self.roles[name]}" {self.slot("--y", top)}></b>'
+        return f'<i class="tx-mark" {rule}>{dots}</i>'
+
     def _end(self, name, role, height):
-        place = self.slot("--y", f"{height:.1f}")
+        place = self._moving("--y", f"{height:.1f}")
         return f'<span class="tx-end tx-r-{role}" {place} {drawn(name)}></span>'
 
     def _path(self, y):
@@ -115,6 +144,8 @@ class Curves(Interactive):
         return f'<path class="tx-grid" d="{grid}"/>', ticks
 
     def table(self):
+        if self.still:
+            return self._table_of_marks()
         picked = _thin(len(self.x), MAX_TABLE_COLUMNS)
         head = [self.label, "line", *(number(self.x[i]) for i in picked)]
         rows = [
@@ -124,6 +155,17 @@ class Curves(Interactive):
         ]
         if self.reference:
             rows.append(["all", self.reference[0], *(number(self.reference[1][i]) for i in picked)])
+        return head, rows
+
+    def _table_of_marks(self):
+        """A row a state: the marked x, and every line there."""
+        head = [self.label, self.xlabel, *self.names]
+        head += [self.reference[0]] if self.reference else []
+        rows = []
+        for state in self.states:
+            values = [self.x[state["mark"]], *(y[state["mark"]] for y in state["lines"].values())]
+            values += [self.reference[1][state["mark"]]] if self.reference else []
+            rows.append([state["at"], *map(number, values)])
         return head, rows
 
 
@@ -239,8 +281,10 @@ def curves(
     every state with the same names. reference: the known truth, drawn dashed: a number, a list of
     y, or {label: either}. roles: {name: role}; a line called like a role wears it. Axes are fixed
     over all states, so that heights can be compared; give ylim=(low, high) when a diverging run
-    would squash the others. NaN and infinity leave a gap in the line and a dash in the table. Lines
-    of more than 200 points are thinned evenly.
+    would squash the others. A state may also have "mark": a position in x, at which a dot stands on
+    each line; with the same lines in every state the slider then moves along them. NaN and infinity
+    leave a gap in the line and a dash in the table. Lines of more than 200 points are thinned
+    evenly.
     """
     axes = {"log_x": log_x, "log_y": log_y, "ylim": ylim}
     return Curves(title, label, x, states, xlabel, ylabel, reference, start, key, roles, axes)

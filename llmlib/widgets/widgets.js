@@ -36,5 +36,5 @@ window.ttaWidget ??= class extends HTMLElement {
     this.say(this.slider, this.data.label, s.at, s.read);
   }
 };
-for (const tag of ["tta-frames", "tta-curves", "tta-vectors"])
+for (const tag of ["tta-frames", "tta-curves", "tta-vectors", "tta-together"])
   if (!customElements.get(tag)) customElements.define(tag, class extends window.ttaWidget {});

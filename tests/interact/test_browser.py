@@ -37,6 +37,13 @@ def vectors():
     return widgets.vectors("Turns", "Position", TURNS)
 
 
+def together():
+    states = [s | {"lines": {"gold": [0, 1, 2, 1, 0]}, "mark": k} for k, s in enumerate(STATES)]
+    road = widgets.curves("Road", "Temperature", range(5), states, "step", "gold")
+    shares = widgets.frames("Shares", "Temperature", ["bread", "salt"], states)
+    return widgets.together("Road and shares", road, shares)
+
+
 def heat():
     return widgets.heatmap("Attention", "Head", WORDS, WORDS, MAPS)
 
@@ -56,7 +63,7 @@ def tokenizers():
 
 def everything(tokenizers):
     tokens = widgets.tokens("Tokens", tokenizers, "The baker's 12 loaves\n 日")
-    return [bars(reference=[0.3, 0.7]), curves(), vectors(), heat(), tokens]
+    return [bars(reference=[0.3, 0.7]), curves(), vectors(), together(), heat(), tokens]
 
 
 def test_slider_by_keyboard(open_page):
@@ -111,6 +118,18 @@ def test_curves_and_arrows_move(open_page):
         assert page.locator(f"{tag} .tx-read span").first.inner_text().endswith("1.")
 
 
+def test_one_slider_moves_a_mark_and_bars(open_page):
+    page = open_page(together())
+    slider, dot = page.locator("tta-together input"), page.locator(".tx-mark b")
+    before = dot.bounding_box()
+    slider.press("ArrowRight")
+    page.wait_for_timeout(300)  # it glides
+    after = dot.bounding_box()
+    assert after["x"] > before["x"] and after["y"] < before["y"]
+    assert page.locator(".tx-val").first.inner_text() == "25.0\u00a0%"
+    assert slider.get_attribute("aria-valuetext") == "Temperature 1. At 1."
+
+
 def test_heat_map_row_by_keyboard_click_and_head(open_page):
     page = open_page(heat())
     sentence, picker = page.locator(".tx-row-read"), page.locator("input.tx-picker")
@@ -130,7 +149,7 @@ def test_heat_map_row_by_keyboard_click_and_head(open_page):
 
 def test_without_javascript_a_state_and_a_table_remain(open_page, tokenizers):
     page = open_page(*everything(tokenizers), java_script_enabled=False)
-    assert page.locator("table:visible").count() == 5
+    assert page.locator("table:visible").count() == 7
     assert page.locator("input:visible, textarea:visible").count() == 0
     assert page.locator("tta-tokens .tx-chip:visible").count() > 50
     assert page.locator("tta-frames .tx-read").inner_text() == "At 2."

@@ -34,13 +34,26 @@ def arrows():
     return widgets.vectors("Arrows", "Position", states, reference={"start": [1, 0]})
 
 
+def marked(marks=(0, 2), ys=([0.0, 1.0, 4.0],) * 2, **options):
+    states = [
+        {"at": str(i), "lines": {"gold": y}, "mark": k, "v": [0.25, 0.75], "read": f"At {k}."}
+        for i, (k, y) in enumerate(zip(marks, ys, strict=True))
+    ]
+    return widgets.curves("Road", "β", [0, 1, 2], states, "√KL", "gold", ylim=(0, 4), **options)
+
+
+def joined():
+    road = marked()
+    return widgets.together("Both", road, widgets.frames("Says", "β", ["a", "b"], road.states))
+
+
 def attention(states=1):
     matrix = [[1.0, None], [0.25, 0.75]]
     given = [{"at": f"head {i}", "values": matrix, "read": f"Head {i}."} for i in range(states)]
     return widgets.heatmap("Map", "Head", ["a", "b"], ["a", "b"], given)
 
 
-ALL = [bars, lambda: lines([[1.0, 2.0], [2.0, 3.0]]), arrows, attention]
+ALL = [bars, lambda: lines([[1.0, 2.0], [2.0, 3.0]]), arrows, attention, marked, joined]
 
 
 def stored(widget):
@@ -86,7 +99,7 @@ def test_a_notebook_stores_html_and_no_widget_state(make):
     assert make().html() == make().html()
 
 
-@pytest.mark.parametrize("make", ALL[1:])
+@pytest.mark.parametrize("make", ALL[1:-1])  # bars are a list, and stay
 def test_without_styles_and_script_no_heap_of_labels_is_left(make):
     """What JupyterLab leaves of an untrusted output: text, tables, and how to get the picture."""
     bare = re.sub(r"<(style|script|svg|details)\b.*?</\1>", "", make().html(), flags=re.S)
@@ -109,7 +122,7 @@ def test_table_holds_all_values_and_the_reference():
     assert rows[-1] == ["dashed tick", "50.0\u00a0%", "50.0\u00a0%"]
 
 
-@pytest.mark.parametrize("make", ALL[:3])
+@pytest.mark.parametrize("make", [*ALL[:3], marked, joined])
 def test_every_state_fills_the_same_slots(make):
     widget = make()
     slots = widget.html().split("<script")[0].count("data-set=")
@@ -128,6 +141,11 @@ def test_every_state_fills_the_same_slots(make):
         (lambda: lines([[1.0, 2.0]], roles={"model": "blue"}), "no such role"),
         (lambda: lines([[1.0, 2.0]], reference=[1, 2, 3]), "3 values for 2 x"),
         (lambda: lines([[float("nan")] * 2]), "no finite value"),
+        (lambda: marked(marks=(0, 3)), "mark 3 at 1: there are 3 x"),
+        (lambda: marked(ys=([0, float("nan"), 1],) * 2, marks=(0, 1)).html(), "no value to mark"),
+        (lambda: widgets.together("t", bars()), "two pictures or more"),
+        (lambda: widgets.together("t", bars(), bars()), "of one kind"),
+        (lambda: widgets.together("t", bars(), arrows()), "different states"),
         (lambda: widgets.heatmap("t", "l", ["a"], ["b"], [{"at": 1, "values": [[1, 2]]}]), "1 × 1"),
         (lambda: widgets.heatmap("t", "l", ["a"], ["b"], [{"at": 1, "values": [[-1]]}]), "≥ 0"),
         (lambda: widgets.vectors("t", "l", [{"at": 1, "arrows": {"a": [1]}, "read": ""}]), "arrow"),
@@ -158,6 +176,37 @@ def test_paths_put_values_where_they_belong():
     assert stored(widget)["states"][0]["set"][0] == "M0 1000l1000-1000"
     logarithmic = lines([[1.0, 10.0, 100.0]], ylim=(1, 100), log_y=True)
     assert stored(logarithmic)["states"][0]["set"][0] == "M0 1000l500-500l500-500"
+
+
+def test_a_mark_stands_on_its_lines_and_only_it_moves():
+    widget = marked(reference=[0, 2, 4])
+    assert [state["set"] for state in stored(widget)["states"]] == [
+        ["0.0", "100.0"],
+        ["100.0", "0.0"],
+    ]
+    assert widget.table() == (
+        ["β", "√KL", "gold", "exact"],
+        [["0", "0", "0", "0"], ["1", "2", "4", "4"]],
+    )
+    moving = marked(ys=([0.0, 1.0, 4.0], [0.0, 2.0, 4.0]))
+    assert len(stored(moving)["states"][0]["set"]) == 4
+    assert len(moving.table()[1]) == 2
+    states = [
+        {"at": i, "lines": {"a": [1.0]}, "read": "", **m} for i, m in enumerate([{"mark": 0}, {}])
+    ]
+    with pytest.raises(ValueError, match="every state has a mark or none"):
+        widgets.curves("t", "l", [0], states, "x", "y")
+
+
+def test_pictures_together_share_a_slider_and_keep_their_tables():
+    html = joined().html()
+    assert html.count('type="range"') == 1
+    assert html.index('class="tx-plot"') < html.index('class="tx-bars"')
+    assert [state["set"] for state in stored(joined())["states"]] == [
+        ["0.0", "100.0", "0.2500", "25.0\u00a0%", "0.7500", "75.0\u00a0%"],
+        ["100.0", "0.0", "0.2500", "25.0\u00a0%", "0.7500", "75.0\u00a0%"],
+    ]
+    assert "All values as a table: Road" in html and "All values as a table: Says" in html
 
 
 def test_roles_are_those_of_the_figures():
