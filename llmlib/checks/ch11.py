@@ -55,6 +55,11 @@ def ex_11_2(attempt):
         "you weigh all answers alike; the reference writes some of them far more often": (
             (r - r.mean()) / r.std(correction=0)
         ),
+        "you weigh all answers alike (`std` of the list); the reference writes some of them far "
+        "more often": (r - r.mean()) / r.std(),
+        "the mean is weighted, the spread is not: weigh the squares by the reference, too": (
+            (r - mean) / r.std()
+        ),
         "you divide by the variance: the standard deviation is its root": (r - mean) / variance,
         "the mean is still there: shift first": r / variance.sqrt(),
         "only shifted: the spread should become 1": r - mean,
@@ -95,6 +100,12 @@ def ex_11_3(attempt):
         ).flip(0),
         "those are the surprises δ alone: λ has no effect": delta,
         "the later surprises are not discounted: multiply by λ": _gae(delta, 1.0),
+        "λ discounts the later surprises, not the value of what follows inside δ": _gae(
+            rewards + 0.9 * (delta - rewards + values) - values, 0.9
+        ),
+        "the right numbers in the wrong order: the last token's advantage came first": _gae(
+            delta, 0.9
+        ).flip(0),
         "those are returns: V_t was added to the advantages": _gae(delta, 0.9) + values,
     }
     close(attempt(rewards, values, 0.9), _gae(delta, 0.9), "the advantages", known=known)
@@ -129,7 +140,8 @@ def ex_11_4(attempt):
     ):
         got = attempt(logp, ref, kind)
         same_shape(got, d, f"{kind} of each sample")
-        close(got, right, f"{kind} of each sample", known=wrong)
+        weighed = "the samples come from the policy already: do not weigh them by it once more"
+        close(got, right, f"{kind} of each sample", known=wrong | {weighed: p * right})
         close((p * got).sum(), exact, f"the mean of {kind}")
     close(attempt(logp, logp, "k3"), torch.zeros(4), "k3 of equal policies")
 
@@ -219,6 +231,8 @@ def ex_11_7(attempt):
             "a tie is not decided by the order of the list: answers of equal reward share what "
             "falls to them": torch.tensor([0.4**n, 0.7**n - 0.4**n, 0.9**n - 0.7**n, 1 - 0.9**n]),
             "pⁿ is the probability that all n are this answer": p**n,
+            "that is the probability that it is written at all; it is kept only if nothing better "
+            "was": 1 - (1 - p) ** n,
         }
         if n == 1:
             known = {}

@@ -20,6 +20,7 @@ MISTAKES = {
             "weigh all answers alike",
         ),
         (("variance.sqrt()", "variance"), "standard deviation is its root"),
+        (("variance.sqrt()", "reward.std()"), "the spread is not"),
         (("(reward - mean) / variance", "reward / variance"), "shift first"),
         ((" / variance.sqrt()", ""), "only shifted"),
     ],
@@ -29,6 +30,8 @@ MISTAKES = {
         (("delta + lam * running", "delta"), "λ has no effect"),
         (("delta + lam * running", "delta + running"), "not discounted"),
         (("return advantages", "return advantages + values"), "those are returns"),
+        (("rewards[t] + after", "rewards[t] + lam * after"), "not the value of what follows"),
+        (("return advantages", "return advantages.flip(0)"), "wrong order"),
     ],
     "11.4": [
         (("        return d\n", "        return -d\n"), "mean −KL"),
@@ -36,6 +39,7 @@ MISTAKES = {
         (("torch.expm1(-d) + d", "torch.expm1(-d) - d"), "sign of the logarithm"),
         (("torch.expm1(-d) + d", "d**2 / 2"), "biased"),
         (("torch.expm1(-d) + d", "torch.exp(-d) + d"), "−1 is missing"),
+        (("        return d\n", "        return logp.exp() * d\n"), "once more"),
     ],
     "11.5": [
         (("return d * logp", "return logp - ref_logp"), "mean gradient is 0"),
@@ -68,6 +72,7 @@ MISTAKES = {
             "order of the list",
         ),
         ("def best_of_n(p, reward, n):\n    return p**n\n", "all n are this answer"),
+        ("def best_of_n(p, reward, n):\n    return 1 - (1 - p) ** n\n", "written at all"),
     ],
     "11.8": [
         (
