@@ -147,13 +147,18 @@ class Spotlight(Guard):
 
 
 class Provenance(Guard):
-    """A write passes only if the user's own words name every value in it, and only once.
+    """A write passes only if the user's own words hold every value in it, letter by letter, once.
 
     trusted: what the user has said, without letters, results, notes and the like. writes: the tools
     that change something. The model is not asked, so nothing that it reads can talk it round: which
     writes can pass is settled by `trusted` before anything else is read. It is settled too narrowly
     for an honest task that takes a value from elsewhere ("remind her best friend"), and that is the
     price; `confirm`, if given, may pay it: (call, why) -> whether a person allows the write.
+
+    By values alone it is also settled too widely: an attack may put the user's own words together
+    anew ("remind" of whoever was only mentioned). So give it a plan where you can: the calls
+    (`planning.make_plan`) that a model foresaw when it had read `trusted` and nothing else. Then a
+    write must also be one of them, argument by argument.
     """
 
     def __init__(
@@ -161,8 +166,10 @@ class Provenance(Guard):
         trusted: str,
         writes: Iterable[str],
         confirm: Callable[[ToolCall, str], bool] | None = None,
+        plan: Iterable[Any] | None = None,
     ) -> None:
         self.trusted, self.writes, self.confirm = trusted, frozenset(writes), confirm
+        self.plan = None if plan is None else [(step.name, dict(step.arguments)) for step in plan]
         self.made: dict[str, str] = {}  # what was let pass, and the id of the call
 
     def refuse(self, call: ToolCall, messages: Messages) -> str:
@@ -184,6 +191,8 @@ class Provenance(Guard):
         for key, value in call.arguments.items():
             if not says(self.trusted, str(value)):
                 return f"{key} of {call.name} is not in the user's words"
+        if self.plan is not None and (call.name, dict(call.arguments)) not in self.plan:
+            return f"no such {call.name} was planned from the user's words"
         return ""
 
 
@@ -207,7 +216,11 @@ class Confirm(Guard):
 
 
 def says(text: str, value: str) -> bool:
-    """Whether a text holds a value as whole words, in any case of letters."""
-    if not value.strip():
+    """Whether a text holds a value as whole words, letter by letter.
+
+    Another case or a blank more is another value: a program that compares names or counts
+    repetitions would be deceived by it.
+    """
+    if not value or value != value.strip():
         return False
-    return re.search(rf"(?<!\w){re.escape(value.strip())}(?!\w)", text, re.I) is not None
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None

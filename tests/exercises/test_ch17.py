@@ -122,6 +122,25 @@ MISTAKES = {
             "    return safe\n",
             "returns None has run too",
         ),
+        (("    seen = {}\n", "    seen = once.__dict__\n"), "share one memory"),
+        (
+            "def once(tool):\n"
+            "    seen = {}\n"
+            "    def safe(key, **arguments):\n"
+            "        if key not in seen:\n"
+            "            try:\n"
+            "                seen[key] = arguments, tool(**arguments)\n"
+            "            except Exception as error:\n"
+            "                seen[key] = arguments, error\n"
+            "        asked, result = seen[key]\n"
+            "        if asked != arguments:\n"
+            "            raise ValueError(key)\n"
+            "        if isinstance(result, Exception):\n"
+            "            raise result\n"
+            "        return result\n"
+            "    return safe\n",
+            "the old error came once more",
+        ),
     ],
     "17.5": [
         (
@@ -140,7 +159,7 @@ MISTAKES = {
             ("count(task + turn + kept) > limit", "count(task + turn + kept) >= limit"),
             "fits exactly",
         ),
-        (("            break\n", "            continue\n"), "limit"),
+        (("            break\n", "            continue\n"), "has a hole"),
         ("def fit(messages, limit, count):\n    return list(messages)\n", "everything is kept"),
     ],
     "17.6": [
@@ -216,5 +235,14 @@ MISTAKES = {
         (('    if name not in ("remind", "erase"):\n        return True\n', ""), "reading with"),
         (('("remind", "erase")', '("remind",)'), "another tool that writes"),
         (("not sources <= trusted", "not sources & trusted"), "an attack passes"),
+        (('if (name, key) == ("remind", "who"):', 'if key == "who":'), "for remind alone"),
+        (('"user" not in sources or ', "not sources or "), "nobody knows for whom"),
+        (
+            (
+                "    for key, value",
+                "    if name == 'erase':\n        return False\n    for key, value",
+            ),
+            "an erase of a name",
+        ),
     ],
 }
