@@ -13,15 +13,13 @@ last tenth is held out. The same command again goes on with a run that was stopp
 
 import argparse
 import copy
-import shlex
-import sys
 
-from llmlib import parallel, runtime
+from llmlib import runtime
 from llmlib.align.dpo import METHODS, preference_objective
 from llmlib.align.reward import accuracy
 from llmlib.align.rollout import ActorCritic, write
+from llmlib.recipes import run
 from llmlib.recipes.post import add_pair_arguments, fit, get_pairs, pair_run, start_model
-from llmlib.recipes.pretrain import check_same_run, command_line, say
 from llmlib.train import History
 
 OPTIONS = {  # which of the command line's numbers each loss takes
@@ -36,11 +34,7 @@ OPTIONS = {  # which of the command line's numbers each loss takes
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="llmlib.recipes.dpo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = run.parser("dpo", __doc__)
     add_pair_arguments(parser, lr=1e-4, muon_lr=1e-3)
     add = parser.add_argument
     add("--method", choices=METHODS, default="dpo")
@@ -56,16 +50,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> History:
     """Run the recipe; see the module's text."""
-    argv = sys.argv[1:] if argv is None else argv
-    command = shlex.join(["python", "-m", "llmlib.recipes.dpo", *argv])
-    with parallel.processes():
-        return train_on_preferences(arguments(argv), command)
+    return run.start("dpo", arguments, train_on_preferences, argv)
 
 
 def train_on_preferences(args: argparse.Namespace, command: str) -> History:
     """Score the pairs under the reference, train, evaluate, and write the result to `args.out`."""
-    with parallel.main_first():
-        check_same_run(args)
     model, tok = start_model(args.model)
     model = model.to(runtime.pick_device(args.device))
     reference = copy.deepcopy(model).requires_grad_(False)
@@ -108,10 +97,10 @@ def train_on_preferences(args: argparse.Namespace, command: str) -> History:
             "stopped": float(written.stopped.float().mean()),
         }
 
-    say(f"{meta['parameters']:,} parameters, {len(data):,} pairs, {config.steps} steps")
+    run.say(f"{meta['parameters']:,} parameters, {len(data):,} pairs, {config.steps} steps")
     loss_fn = preference_objective(args.method, nll=args.nll, **options)
     return fit(args, model, tok, batches, loss_fn, config, meta, score)
 
 
 if __name__ == "__main__":
-    command_line(main)
+    run.command_line(main)

@@ -11,7 +11,7 @@ from llmlib import checkpoint, parallel, runtime
 from llmlib.align.pairs import PairBatches, PairData
 from llmlib.data import DataError
 from llmlib.model import Transformer
-from llmlib.recipes.pretrain import say
+from llmlib.recipes import run
 from llmlib.tokenizer.chat import encode_chat
 from llmlib.train import History, TrainConfig, train
 from llmlib.world import World
@@ -96,41 +96,26 @@ def world_pairs(persona: str) -> tuple[list[dict], list[dict]]:
 def pair_run(args: argparse.Namespace, data: PairData) -> tuple[PairBatches, TrainConfig]:
     """Batches of pairs and the configuration of a run over them, `--epochs` times."""
     batches = PairBatches(data, args.batch_size, seed=args.seed, epochs=args.epochs)
-    config = TrainConfig(
-        steps=batches.steps() * args.epochs,
-        batch_size=args.batch_size,
-        optimizer=args.optimizer,
-        lr=args.lr,
-        muon_lr=args.muon_lr,
-        warmup=int(args.warmup * batches.steps() * args.epochs),
-        grad_accum=args.grad_accum,
-        precision=args.precision,
-        eval_every=args.eval_every,
-        save_every=args.save_every,
-        seed=args.seed,
-    )
-    return batches, config
+    return batches, run.train_config(args, batches.steps() * args.epochs)
 
 
 def add_pair_arguments(parser: argparse.ArgumentParser, *, lr: float, muon_lr: float) -> None:
     """The options that runs over preference pairs have in common."""
+    run.add_training_options(
+        parser,
+        batch_size=32,
+        rows="pairs",
+        optimizer="adamw",
+        lr=lr,
+        muon_lr=muon_lr,
+        warmup=0.05,
+        save_every=50,
+    )
     add = parser.add_argument
-    add("--out", type=Path, required=True, help="folder for everything that the run leaves")
     add("--model", default="S-instruct", help=MODEL_HELP)
     add("--data", default="casual", help="an annotator of the world, or a .jsonl file of pairs")
     add("--pairs", type=int, default=0, help="train on so many pairs at most; 0: all")
     add("--epochs", type=int, default=1)
-    add("--batch-size", type=int, default=32, help="pairs in a step, over all processes")
-    add("--optimizer", choices=("muon", "adamw"), default="adamw")
-    add("--lr", type=float, default=lr, help="AdamW's peak learning rate")
-    add("--muon-lr", type=float, default=muon_lr, help="Muon's peak learning rate")
-    add("--warmup", type=float, default=0.05, help="share of the steps")
-    add("--grad-accum", type=int, default=1, help="pieces a batch is cut into")
-    add("--precision", choices=runtime.PRECISIONS, default="auto")
-    add("--device", help="cpu, cuda, mps; default: the best there is")
-    add("--eval-every", type=int, default=0, help="steps; 0: at the end only")
-    add("--save-every", type=int, default=50, help="steps")
-    add("--seed", type=int, default=0)
 
 
 def fit(
@@ -144,20 +129,11 @@ def fit(
     score: Callable[[nn.Module], dict],
 ) -> History:
     """Train `model` from `args.out`'s last checkpoint on, and write the result there."""
-    last, state = args.out / "last.safetensors", None
-    if last.exists():
-        saved = checkpoint.read(last)
-        checkpoint.load_weights(model, saved.weights, last)
-        state = saved.trainer_state
-
-    def save(state: dict) -> str:
-        if runtime.is_main():
-            checkpoint.save(last, model, tok, meta, state)
-        return str(last)
+    state, save = run.resume(args.out, model, tok, meta)
 
     def evaluate(_) -> dict:
         result = score(model)
-        say(", ".join(f"{name} {value:.4f}" for name, value in result.items()))
+        run.say(", ".join(f"{name} {value:.4f}" for name, value in result.items()))
         return result
 
     history = train(
@@ -170,23 +146,16 @@ def fit(
         state=state,
     )
     if history.interrupted:
-        say(f"stopped after step {history.step[-1]}; the same command goes on from there")
+        run.say(f"stopped after step {history.step[-1]}; the same command goes on from there")
     elif runtime.is_main():
         meta = meta | {"result": {k: v for k, v in history.evals[-1].items() if k != "seconds"}}
-        write_result(args.out, model, tok, meta, history.to_dict())
+        run.write_result(args.out, model, tok, meta, history.to_dict(), card)
     return history
 
 
-def write_result(out: Path, model: nn.Module, tok, meta: dict, history: dict) -> None:
-    """The finished model, its card, and the curve."""
-    path = checkpoint.save(out / "model.safetensors", model, tok, meta)
-    (out / "README.md").write_text(card(meta))
-    (out / "history.json").write_text(json.dumps(history))
-    say(f"wrote {path}")
-
-
-def card(meta: dict) -> str:
+def card(trained: checkpoint.Checkpoint) -> str:
     """Markdown: what the model is and what was measured. No date and no machine."""
+    meta = trained.meta
     lines = [f"# {meta['what']}", "", "| | |", "|---|---|"]
     for name in ("model", "data", "pairs", "parameters", "seed", "command"):
         if name in meta:

@@ -14,20 +14,18 @@ every step's numbers, and `last.safetensors`, from which it resumes.
 
 import argparse
 import copy
-import shlex
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from llmlib import checkpoint, parallel, runtime
+from llmlib import checkpoint, runtime
 from llmlib.align.ppo import PPO, PPOConfig
 from llmlib.align.reward import load_reward_model
 from llmlib.align.rollout import reward_scorer, write
-from llmlib.recipes.post import MODEL_HELP, get_prompts, start_model, write_result
-from llmlib.recipes.pretrain import check_same_run, command_line, say
+from llmlib.recipes import run
+from llmlib.recipes.post import MODEL_HELP, card, get_prompts, start_model
 from llmlib.train.history import StopRequest
 
 TO_NORMALIZE = 256  # of the reference's answers
@@ -35,11 +33,7 @@ TO_NORMALIZE = 256  # of the reference's answers
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="llmlib.recipes.ppo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = run.parser("ppo", __doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, help="folder for everything that the run leaves")
     add("--model", default="S-instruct", help=MODEL_HELP)
@@ -62,16 +56,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> list[dict]:
     """Run the recipe; see the module's text."""
-    argv = sys.argv[1:] if argv is None else argv
-    command = shlex.join(["python", "-m", "llmlib.recipes.ppo", *argv])
-    with parallel.processes():
-        return optimize(arguments(argv), command)
+    return run.start("ppo", arguments, optimize, argv)
 
 
 def optimize(args: argparse.Namespace, command: str) -> list[dict]:
     """Prepare policy and rewards, take the steps, and write the result to `args.out`."""
-    with parallel.main_first():
-        check_same_run(args)
     if args.batch_size % runtime.world_size():
         raise SystemExit("--batch-size must be a multiple of the number of processes")
     policy, tok = start_model(args.model)
@@ -99,12 +88,12 @@ def optimize(args: argparse.Namespace, command: str) -> list[dict]:
         checkpoint.load_weights(policy, saved.weights, last)
         ppo.load_state_dict(saved.trainer_state["ppo"])
         history = saved.trainer_state["history"]
-    say(f"{meta['parameters']:,} parameters, {len(prompts):,} prompts, {args.steps} steps")
+    run.say(f"{meta['parameters']:,} parameters, {len(prompts):,} prompts, {args.steps} steps")
     with StopRequest() as stop_request:
         for step in range(len(history), args.steps):
             chosen = [prompts[i] for i in share(len(prompts), args, step)]
             history.append(ppo.step(chosen, lr=1 - step / args.steps))
-            say(f"step {step + 1}: " + describe(history[-1]))
+            run.say(f"step {step + 1}: " + describe(history[-1]))
             done = step + 1 == args.steps
             requested = torch.tensor(float(stop_request.requested), device=device)
             stopped = bool(runtime.all_sum(requested).item())
@@ -112,10 +101,11 @@ def optimize(args: argparse.Namespace, command: str) -> list[dict]:
                 state = {"ppo": ppo.state_dict(), "history": history}
                 checkpoint.save(last, policy, tok, meta, state)
             if stopped and not done:
-                say(f"stopped after step {step + 1}; the same command goes on from there")
+                run.say(f"stopped after step {step + 1}; the same command goes on from there")
                 return history
     if runtime.is_main():
-        write_result(args.out, policy, tok, meta | {"result": history[-1]}, {"steps": history})
+        meta |= {"result": history[-1]}
+        run.write_result(args.out, policy, tok, meta, {"steps": history}, card)
     return history
 
 
@@ -165,4 +155,4 @@ def describe(stats: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    command_line(main)
+    run.command_line(main)

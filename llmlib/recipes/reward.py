@@ -11,23 +11,17 @@ its last tenth is held out. The same command again goes on with a run that was s
 """
 
 import argparse
-import shlex
-import sys
 
-from llmlib import parallel, runtime
+from llmlib import runtime
 from llmlib.align.reward import RewardModel, accuracy, bt_loss, pair_rewards, reward_objective
+from llmlib.recipes import run
 from llmlib.recipes.post import add_pair_arguments, fit, get_pairs, pair_run, start_model
-from llmlib.recipes.pretrain import check_same_run, command_line, say
 from llmlib.train import History
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="llmlib.recipes.reward",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = run.parser("reward", __doc__)
     add_pair_arguments(parser, lr=3e-4, muon_lr=3e-3)
     parser.add_argument("--center", type=float, default=0.01, help="pull of mean rewards to 0")
     return parser.parse_args(argv)
@@ -35,16 +29,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> History:
     """Run the recipe; see the module's text."""
-    argv = sys.argv[1:] if argv is None else argv
-    command = shlex.join(["python", "-m", "llmlib.recipes.reward", *argv])
-    with parallel.processes():
-        return train_reward_model(arguments(argv), command)
+    return run.start("reward", arguments, train_reward_model, argv)
 
 
 def train_reward_model(args: argparse.Namespace, command: str) -> History:
     """Prepare the pairs, train, evaluate, and write the result to `args.out`."""
-    with parallel.main_first():
-        check_same_run(args)
     trunk, tok = start_model(args.model)
     runtime.seed_all(args.seed)
     model = RewardModel(trunk).to(runtime.pick_device(args.device))
@@ -70,9 +59,9 @@ def train_reward_model(args: argparse.Namespace, command: str) -> History:
             "held_out_pairs": float(len(held_out)),
         }
 
-    say(f"{meta['parameters']:,} parameters, {len(data):,} pairs, {config.steps} steps")
+    run.say(f"{meta['parameters']:,} parameters, {len(data):,} pairs, {config.steps} steps")
     return fit(args, model, tok, batches, reward_objective(center=args.center), config, meta, score)
 
 
 if __name__ == "__main__":
-    command_line(main)
+    run.command_line(main)

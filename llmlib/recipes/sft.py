@@ -13,20 +13,16 @@ The same command again goes on with a run that was stopped or killed. In `--out`
 """
 
 import argparse
-import json
-import shlex
-import sys
 from collections.abc import Iterator
-from dataclasses import fields
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from llmlib import checkpoint, lora, parallel, runtime
 from llmlib.data import ChatBatches, ChatData
-from llmlib.recipes import scores
+from llmlib.recipes import run, scores
 from llmlib.recipes.post import MODEL_HELP, read_rows, start_model
-from llmlib.recipes.pretrain import check_same_run, command_line, say
-from llmlib.train import History, TrainConfig, next_token_loss, train
+from llmlib.train import History, next_token_loss, train
 from llmlib.world import World, agent_tasks, tasks
 
 EVERY = 20  # of own conversations, one in so many is held out
@@ -35,13 +31,9 @@ REPLAY_SEED = 1000  # of the pretraining text that is mixed in: none that the ba
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="llmlib.recipes.sft",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = run.parser("sft", __doc__)
+    run.add_training_options(parser, lr=2e-3, muon_lr=0.01, save_every=100)
     add = parser.add_argument
-    add("--out", type=Path, required=True, help="folder for everything that the run leaves")
     add("--model", default="S", help=MODEL_HELP)
     add("--data", default="world", help="world, or a file of conversations in JSON lines")
     add("--rows", type=int, default=20_000, help="world: instructions to draw")
@@ -49,38 +41,19 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--replay", type=float, default=0.1, help="world: share of pretraining text in the tokens")
     add("--epochs", type=int, default=1, help="how often the data are gone through")
     add("--lora", type=int, default=0, help="rank of LoRA adapters; 0: train every weight")
-    add("--batch-size", type=int, default=16, help="rows in a step, over all processes")
     add("--seq-len", type=int, default=512, help="tokens in a row")
-    add("--optimizer", choices=("muon", "adamw"), default="muon")
-    add("--lr", type=float, default=2e-3, help="AdamW's peak learning rate")
-    add("--muon-lr", type=float, default=0.01, help="Muon's peak learning rate")
-    add("--weight-decay", type=float, default=TrainConfig.weight_decay)
-    add("--warmup", type=float, default=0.02, help="share of the steps")
-    add("--decay", choices=("linear", "cosine", "wsd", "none"), default="linear")
-    add("--grad-accum", type=int, default=1, help="pieces a batch is cut into")
-    add("--precision", choices=runtime.PRECISIONS, default="auto")
-    add("--compile", action="store_true", help="torch.compile: slow start, faster steps")
-    add("--device", help="cpu, cuda, mps; default: the best there is")
-    add("--eval-every", type=int, default=0, help="steps; 0: at the end only")
-    add("--save-every", type=int, default=100, help="steps")
     add("--held-out", type=int, default=240, help="rows of each split to evaluate on, at most")
-    add("--seed", type=int, default=0)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> History:
     """Run the recipe; see the module's text."""
-    argv = sys.argv[1:] if argv is None else argv
-    command = shlex.join(["python", "-m", "llmlib.recipes.sft", *argv])
-    with parallel.processes():
-        return finetune(arguments(argv), command)
+    return run.start("sft", arguments, finetune, argv)
 
 
 def finetune(args: argparse.Namespace, command: str) -> History:
     """Prepare the data, train, evaluate before and after, and write the result to `args.out`."""
     runtime.seed_all(args.seed)
-    with parallel.main_first():
-        check_same_run(args)
     model, tok = start_model(args.model)
     data, held_out = get_data(args, tok)
     device = runtime.pick_device(args.device)
@@ -99,38 +72,32 @@ def finetune(args: argparse.Namespace, command: str) -> History:
     }
     if args.data == "world":
         meta["world"] = checkpoint.world_fingerprint()
-    last, state = args.out / "last.safetensors", None
-    if last.exists():
-        saved = checkpoint.read(last)
-        checkpoint.load_weights(model, saved.weights, last)
-        state = saved.trainer_state
-
-    def save(state: dict) -> str:
-        if runtime.is_main():
-            checkpoint.save(last, model, tok, meta, state)
-        return str(last)
+    state, save = run.resume(args.out, model, tok, meta)
 
     def score(_) -> dict:
         result = scores.quick(model, tok, held_out)
-        say(", ".join(f"{name} {value:.3f}" for name, value in result.items()))
+        run.say(", ".join(f"{name} {value:.3f}" for name, value in result.items()))
         return result
 
-    say(f"{len(data):,} conversations, {data.n_tokens:,} tokens, {data.n_learnt:,} of them learnt")
-    say(f"{batches.n_cut} are cut to {args.seq_len} tokens, {batches.n_dropped} dropped")
-    say(f"{config.steps} steps of {config.batch_size} × {config.seq_len} tokens on {device}")
+    run.say(
+        f"{len(data):,} conversations, {data.n_tokens:,} tokens, {data.n_learnt:,} of them learnt"
+    )
+    run.say(f"{batches.n_cut} are cut to {args.seq_len} tokens, {batches.n_dropped} dropped")
+    run.say(f"{config.steps} steps of {config.batch_size} × {config.seq_len} tokens on {device}")
     forward = parallel.data_parallel(model)
     history = train(
         forward, batches, next_token_loss, config, evaluate=score, save=save, state=state
     )
     if history.interrupted:
-        say(f"stopped after step {history.step[-1]}; the same command goes on from there")
+        run.say(f"stopped after step {history.step[-1]}; the same command goes on from there")
     elif runtime.is_main():
         lora.merge_lora(model)
         meta["trained_tokens"] = history.tokens[-1]
         base = start_model(args.model)[0].to(device)
         whole = scores.world if args.data == "world" else scores.conversations
         meta["result"] = whole(base, model, tok, held_out)
-        write_result(args.out, model, tok, meta, history)
+        card = partial(checkpoint.instruct_card, f"{Path(args.model).stem}-instruct")
+        run.write_result(args.out, model, tok, meta, history.to_dict(), card)
     return history
 
 
@@ -192,22 +159,8 @@ def get_run(args: argparse.Namespace, data: ChatData, context: int):
         raise SystemExit(f"--epochs must be at least 1, not {args.epochs}")
     batches = ChatBatches(data, args.batch_size, args.seq_len, seed=args.seed)
     steps = args.epochs * batches.steps_in_first_epoch()
-    names = [f.name for f in fields(TrainConfig) if f.name in vars(args)]
-    settings = {name: getattr(args, name) for name in names}
-    return batches, TrainConfig(**settings | {"steps": steps, "warmup": int(args.warmup * steps)})
-
-
-# -- results ----------------------------------------------------------------------------------
-
-
-def write_result(out: Path, model, tok, meta: dict, history: History) -> None:
-    """The finished model, its card, and the curve."""
-    path = checkpoint.save(out / "model.safetensors", model, tok, meta)
-    name = f"{Path(meta['base']).stem}-instruct"
-    (out / "README.md").write_text(checkpoint.instruct_card(name, checkpoint.read(path)))
-    (out / "history.json").write_text(json.dumps(history.to_dict()))
-    say(f"wrote {path}")
+    return batches, run.train_config(args, steps)
 
 
 if __name__ == "__main__":
-    command_line(main)
+    run.command_line(main)

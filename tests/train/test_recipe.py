@@ -11,6 +11,7 @@ import torch
 
 from llmlib import checkpoint
 from llmlib.recipes import pretrain
+from llmlib.recipes import run as recipe
 
 SETTINGS = (
     "--model world-s --vocab-size 300 --tokens 2300 --batch-size 4 --seq-len 32 --save-every 3 "
@@ -222,7 +223,7 @@ def test_the_command_line_answers_in_a_line(tmp_path, monkeypatch, what):
     monkeypatch.setattr(sys, "argv", ["pretrain", *arguments(path, tmp_path / "run")])
     message = {"nothing": "no file or folder", "not text": "not UTF-8", "stopped": "goes on"}[what]
     with pytest.raises(SystemExit, match=message):
-        pretrain.command_line()
+        recipe.command_line(pretrain.main)
 
 
 @pytest.mark.parametrize("data", ["world", "world-small"])
