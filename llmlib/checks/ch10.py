@@ -128,6 +128,10 @@ def ex_10_3(attempt):
             )
             own = float(got[0])
             expect(
+                own == 0 or float(got[1]) != 0,
+                "the two are the other way round: the change with doc_ids comes first.",
+            )
+            expect(
                 own != float(inside.max()) or own == 0,
                 "you look at all logits, those of the first document too: they change, of course.",
             )
@@ -194,6 +198,10 @@ def ex_10_4(attempt):
             "same id": want.masked_fill(want_ids == end, -100),
             "padding is learnt: a model that has stopped would be told to stop again": torch.where(
                 _padding(rows, longest), end, want
+            ),
+            "these labels are shifted: here label t is id t itself, as the models of transformers "
+            "want it, which shift inside": torch.cat(
+                [want[:, 1:], torch.full((3, 1), -100)], dim=1
             ),
             "the prompt is learnt: use the mask that comes with each conversation": (
                 want_ids.masked_fill(_padding(rows, longest), -100)

@@ -104,6 +104,11 @@ def ex_10_6(attempt):
                 )
                 said = text[len(prompt) :]
                 expect(
+                    not said.startswith("<|im_start|>"),
+                    "with add_generation_prompt the text should end with the header of an "
+                    "assistant's turn; without it the model would have to write that itself.",
+                )
+                expect(
                     said.startswith(message["content"]),
                     f"after the generation prompt should come the answer {message['content']!r}; "
                     f"yours goes on with {said[:20]!r}.",
@@ -116,6 +121,20 @@ def ex_10_6(attempt):
             "the generation prompt is learnt: the program writes it, not the model.",
         )
     _check_distinct(attempt)
+    for chat in chats:
+        _check_form(chat, "".join(text for text, _ in _segments(attempt(chat, False))))
+
+
+def _check_form(chat, text: str) -> None:
+    """The very form that the task describes: for a model that was trained on it."""
+    want = "".join(f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in chat)
+    same = sum(1 for _ in itertools.takewhile(lambda ab: ab[0] == ab[1], zip(text, want)))  # noqa: B905
+    expect(
+        text == want,
+        f"this could be a template, but it is not the one that was asked for: at character {same} "
+        f"should stand {want[same : same + 12]!r}; yours has {text[same : same + 12]!r}. To a "
+        "model, one character is another language.",
+    )
 
 
 def _segments(got) -> list[tuple[str, bool]]:

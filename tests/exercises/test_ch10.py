@@ -48,6 +48,7 @@ MISTAKES = {
         (("(docs, None)", "(docs, docs)"), "left in"),
         (("(docs, None)", "(None, None)"), "one bit"),
         ((".abs().max()", ".abs().mean()"), "largest"),
+        (("return tuple(changes)", "return changes[1], changes[0]"), "other way round"),
     ],
     "10.4": [
         (
@@ -55,6 +56,10 @@ MISTAKES = {
             "has gone",
         ),
         (("longest), -100)", "longest), pad)"), "padding is learnt"),
+        (
+            ("    return ids, labels", "    return ids, labels.roll(-1, 1)"),
+            "labels are shifted",
+        ),
         (("row.masked_fill(~mask, -100)", "row"), "prompt is learnt"),
         (
             (
@@ -109,6 +114,15 @@ MISTAKES = {
         (
             ("    return parts", "    return parts[-4:] if add_generation_prompt else parts"),
             "trained on",
+        ),
+        (
+            ("    if add_generation_prompt:", "    if False:"),
+            "header of an assistant's turn",
+        ),
+        (('("\\n", False)', '("", False)'), "not the one that was asked for"),
+        (
+            ("    parts = []\n", '    parts = [("You are helpful.\\n", False)]\n'),
+            "not the one that was asked for",
         ),
     ],
     "10.7": [
