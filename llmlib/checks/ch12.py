@@ -98,6 +98,11 @@ def ex_12_3(attempt):
                 "the weight is σ(−m), large where the pair is wrong; yours is σ(m)": -beta
                 * m.sigmoid(),
                 "the factor β in front is missing": c.grad / beta,
+                "β is missing, in front and inside the margin": -torch.sigmoid(
+                    -(four[0] - four[2] - four[1] + four[3])
+                ),
+                "the margin is the chosen side's gain *minus* the rejected side's; yours adds "
+                "them": -beta * torch.sigmoid(-beta * (four[0] - four[2] + four[1] - four[3])),
                 "the margin is missing its β": -beta
                 * torch.sigmoid(-(four[0] - four[2] - four[1] + four[3])),
                 "the reference is missing from the margin": -beta
@@ -133,6 +138,8 @@ def ex_12_4(attempt):
             "the prompt is in the sum (and the padding): both sides share it, but the number is "
             "not the answer's": logprobs.sum(1),
             "that is a mean a token; DPO is about the sum": right / mask.sum(1),
+            "both bugs are still there: which token is logprobs[:, t] about, and does DPO want "
+            "a mean?": (logprobs * is_answer[:, :-1]).sum(1) / is_answer[:, :-1].sum(1),
             "the end token is an action of the answer, and is missing from the sum": (
                 logprobs * (mask & ~ends)
             ).sum(1),
@@ -228,6 +235,11 @@ def ex_12_7(attempt):
                 "a weight of α makes α times the fall cost less than log 2: divide, not multiply": (
                     start + math.log(2) * weight
                 ),
+                "that is the loss at the start; which n brings α n alone to it?": math.log(2)
+                + weight * start,
+                "the weight is missing: α n, and not n, may use up what DPO's loss gives away": (
+                    math.log(2) + start
+                ),
                 "DPO's loss at the start is −log σ(0) = 0.693 nats, and you count 1": start
                 + 1 / weight,
                 "DPO's loss cannot be below 0, but it begins at log 2: that is what it can give "
@@ -268,5 +280,10 @@ def ex_12_8(attempt):
             "the step goes along features[chosen] − features[rejected]; the rejected ones are "
             "missing": pull * (features - mean) @ features[chosen],
             "that is the change of p; of log p it is without the factor p": want * logp.exp(),
+            "that is the whole change; to first order in lr, log Z moves by the mean of φ times "
+            "the step": (logits + pull * features @ direction).log_softmax(0) - logp,
+            "the mean of φ is weighted by probabilities: logp.exp(), not logp": pull
+            * (features - logp @ features)
+            @ direction,
         },
     )

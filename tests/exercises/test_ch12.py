@@ -38,9 +38,22 @@ MISTAKES = {
         (("margin = beta * (", "margin = ("), "margin is missing its β"),
         (("(chosen - ref_chosen) - (rejected - ref_rejected)", "chosen - rejected"), "reference"),
         (("-beta * torch.sigmoid(-margin)", "-F.logsigmoid(margin)"), "not its derivative"),
+        (("ref_chosen) - (", "ref_chosen) + ("), "yours adds them"),
+        (
+            "def pull(chosen, rejected, ref_chosen, ref_rejected, beta):\n"
+            "    return -torch.sigmoid(-(chosen - ref_chosen - rejected + ref_rejected))\n",
+            "in front and inside",
+        ),
     ],
     "12.4": [
         (("is_answer[:, 1:]", "is_answer[:, :-1]"), "off by one"),
+        (
+            (
+                "(logprobs * is_answer[:, 1:]).sum(1)",
+                "(logprobs * is_answer[:, :-1]).sum(1) / is_answer[:, :-1].sum(1)",
+            ),
+            "both bugs",
+        ),
         (("(logprobs * is_answer[:, 1:])", "logprobs"), "prompt is in the sum"),
         ((".sum(1)", ".sum(1) / is_answer[:, 1:].sum(1)"), "mean a token"),
         (
@@ -84,6 +97,8 @@ MISTAKES = {
         (("n0 + ", ""), "at the start is missing"),
         (("/ alpha", "* alpha"), "divide, not multiply"),
         (("float(np.log(2)) / alpha", "1 / alpha"), "you count 1"),
+        (("n0 + float(np.log(2)) / alpha", "alpha * n0 + float(np.log(2))"), "loss at the start"),
+        ((" / alpha", ""), "weight is missing"),
         ((" + float(np.log(2)) / alpha", ""), "begins at log 2"),
         (("float(np.log(2))", "torch.tensor(2.0).log()"), "the bound should be"),
     ],
@@ -98,5 +113,13 @@ MISTAKES = {
             "sign",
         ),
         (("features[chosen] - features[rejected]", "features[chosen]"), "rejected ones"),
+        (("logp.exp() @ features", "logp @ features"), "not logp"),
+        (
+            (
+                "(features - logp.exp() @ features) @ move",
+                "(logp + features @ move).log_softmax(0) - logp",
+            ),
+            "first order",
+        ),
     ],
 }
