@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import socket
 import time
 
 import pytest
@@ -333,10 +334,12 @@ def test_a_server_that_drips_cannot_hold_us(part):
 
 
 def test_nobody_listens():
-    with Stub() as stub:
-        url = stub.url
-    with pytest.raises(BackendError, match="nothing listens at 127.0.0.1:.*is it running"):
-        OpenAICompatBackend("m", url, retries=1, first_wait=0.01).chat(ASK)
+    # The port is held, and nothing listens on it: a port let go may be somebody else's by now.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+        with pytest.raises(BackendError, match="nothing listens at 127.0.0.1:.*is it running"):
+            OpenAICompatBackend("m", url, retries=1, first_wait=0.01).chat(ASK)
 
 
 @pytest.mark.parametrize(
