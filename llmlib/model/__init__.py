@@ -1,8 +1,9 @@
-"""One decoder for all the course's models, built from a configuration's fields."""
+"""One model for all the course's families, built from a configuration's fields."""
 
 from llmlib.model.cache import KVCache
-from llmlib.model.config import ModelConfig
+from llmlib.model.config import ModelConfig, RopeScaling
 from llmlib.model.count import count_parameters, flops_per_token
+from llmlib.model.layers import Routing
 from llmlib.model.presets import PRESETS
 from llmlib.model.transformer import Transformer, document_positions
 
@@ -10,6 +11,8 @@ __all__ = [
     "PRESETS",
     "KVCache",
     "ModelConfig",
+    "RopeScaling",
+    "Routing",
     "Transformer",
     "count_parameters",
     "document_positions",

@@ -9,8 +9,9 @@ from llmlib.model.transformer import Transformer
 def count_parameters(config: ModelConfig) -> dict[str, int]:
     """Parameters by part, counted on a model built without memory (torch's meta device).
 
-    Keys: embedding (the token table), positions (learned ones), attention, mlp, norms, head (0 when
-    tied), total, and non_embedding = attention + mlp + norms, the N of scaling laws.
+    Keys: embedding (the token table), positions (learned ones), attention, mlp (with experts: all,
+    and the router), norms, head (0 when tied), total, and non_embedding = attention + mlp + norms,
+    the N of scaling laws.
     """
     with torch.device("meta"):
         model = Transformer(config)
@@ -27,17 +28,19 @@ def _part(name: str) -> str:
     for piece, part in ((".attn.", "attention"), (".mlp.", "mlp"), ("norm.", "norms")):
         if piece in name:
             return part
-    return {"embed": "embedding", "pos_embed": "positions", "head": "head"}[name.split(".")[0]]
+    parts = {"embed": "embedding", "pos_embed": "positions", "rel_bias": "positions"}
+    return (parts | {"head": "head"})[name.split(".")[0]]
 
 
 def flops_per_token(config: ModelConfig, seq_len: int) -> dict[str, int]:
     """Floating-point operations of the matrix products, a token, in a sequence of seq_len tokens.
 
     A product of (1, m) with (m, n) costs 2 m n. With W = n_heads x d_head, G = n_kv_heads x d_head
-    and S = seq_len (or the window, if that is shorter), a token costs
+    and S = seq_len (or the window, in layers that have one, if that is shorter), a token costs
         projections  n_layers x 2 D (2 W + 2 G)
         scores       n_layers x 4 S W            (q kᵀ, and the pattern times v)
-        mlp          n_layers x 2 D d_ff x (3 if gated, else 2)
+        mlp          n_layers x 2 D d_ff x (3 if gated, else 2); with experts, those that a token
+                     goes to, and the router: 2 D n_experts
         head         2 D V
     forward is their sum; training is 3 x forward, since the backward pass has two products for
     each one. Scores count the full square, as is usual in figures of hardware use (Chowdhery et
@@ -49,11 +52,15 @@ def flops_per_token(config: ModelConfig, seq_len: int) -> dict[str, int]:
         raise ValueError(f"seq_len must be at least 1, not {seq_len}")
     d, layers = config.d_model, config.n_layers
     width, kv_width = config.n_heads * config.d_head, config.n_kv_heads * config.d_head
-    keys = seq_len if config.window is None else min(seq_len, config.window)
+    seen = [min(seq_len, config.window) if config.windowed(i) else seq_len for i in range(layers)]
+    hidden = config.d_ff
+    if config.n_experts:
+        hidden = config.n_experts_per_token * (config.d_expert or config.d_ff)
+    mlp = 2 * d * hidden * (3 if config.gated else 2) + 2 * d * config.n_experts
     parts = {
         "projections": layers * 2 * d * (2 * width + 2 * kv_width),
-        "scores": layers * 4 * keys * width,
-        "mlp": layers * 2 * d * config.d_ff * (3 if config.gated else 2),
+        "scores": 4 * sum(seen) * width,
+        "mlp": layers * mlp,
         "head": 2 * d * config.vocab_size,
     }
     forward = sum(parts.values())

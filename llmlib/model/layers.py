@@ -1,4 +1,9 @@
-"""Norms and the feed-forward network. Shapes: B batch, T length, D model width, F d_ff."""
+"""Norms, the feed-forward network, and a mixture of several.
+
+Shapes: B batch, T length, D model width, F d_ff, E experts, C experts chosen a token.
+"""
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -40,12 +45,13 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
-def make_norm(config: ModelConfig) -> nn.Module:
-    """The norm that the config asks for, over the last dimension of (B, T, D)."""
+def make_norm(config: ModelConfig, width: int | None = None) -> nn.Module:
+    """The norm that the config asks for, over the last dimension: `width`, or d_model."""
+    width = config.d_model if width is None else width
     if config.norm == "layernorm":
-        return LayerNorm(config.d_model, config.norm_eps, config.norm_bias)
+        return LayerNorm(width, config.norm_eps, config.norm_bias)
     if config.norm == "rmsnorm":
-        return RMSNorm(config.d_model, config.norm_eps)
+        return RMSNorm(width, config.norm_eps)
     return nn.Identity()
 
 
@@ -55,9 +61,9 @@ class MLP(nn.Module):
     Gated: down(act(gate(x)) * up(x)) (Shazeer 2020); otherwise down(act(up(x))).
     """
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: ModelConfig, d_ff: int | None = None):
         super().__init__()
-        d, f, bias = config.d_model, config.d_ff, config.bias_mlp
+        d, f, bias = config.d_model, d_ff or config.d_ff, config.bias_mlp
         self.activation = ACTIVATIONS[config.activation]
         self.gate_proj = nn.Linear(d, f, bias=bias) if config.gated else None
         self.up_proj = nn.Linear(d, f, bias=bias)
@@ -67,3 +73,46 @@ class MLP(nn.Module):
         if self.gate_proj is None:
             return self.down_proj(self.activation(self.up_proj(x)))
         return self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Routing(NamedTuple):
+    """Where one layer's router sent each token."""
+
+    experts: Tensor  # (B, T, C) int64, the likeliest first
+    weights: Tensor  # (B, T, C), what each one's answer is multiplied by
+    probs: Tensor  # (B, T, E), the router's softmax over all experts
+
+
+class MoE(nn.Module):
+    """(B, T, D) -> (B, T, D): a router sends each token to C of E feed-forward networks.
+
+    Their answers are added up, weighted by the router's probabilities, which are first made to sum
+    to 1 over the chosen ones if `renormalize_experts` (Shazeer et al. 2017; Jiang et al. 2024).
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.n_chosen, self.renormalize = config.n_experts_per_token, config.renormalize_experts
+        self.router = nn.Linear(config.d_model, config.n_experts, bias=False)
+        self.experts = nn.ModuleList(MLP(config, config.d_expert) for _ in range(config.n_experts))
+
+    def forward(self, x: Tensor, watched: list[Routing] | None = None) -> Tensor:
+        routing = self.route(x)
+        if watched is not None:
+            watched.append(routing)
+        tokens, chosen = x.flatten(0, 1), routing.experts.flatten(0, 1)  # (B T, D), (B T, C)
+        weights = routing.weights.flatten(0, 1).type_as(x)  # (B T, C)
+        y = torch.zeros_like(tokens)
+        for number, expert in enumerate(self.experts):
+            token, place = (chosen == number).nonzero(as_tuple=True)  # who comes to this expert
+            if len(token):
+                y = y.index_add(0, token, weights[token, place, None] * expert(tokens[token]))
+        return y.view_as(x)
+
+    def route(self, x: Tensor) -> Routing:
+        """The router's choice for each token of x (B, T, D)."""
+        probs = self.router(x).float().softmax(dim=-1)  # (B, T, E)
+        weights, experts = probs.topk(self.n_chosen, dim=-1)  # (B, T, C)
+        if self.renormalize:
+            weights = weights / weights.sum(dim=-1, keepdim=True)
+        return Routing(experts, weights, probs)

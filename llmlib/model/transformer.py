@@ -6,61 +6,15 @@ Shapes: B batch, T query length, S key length, D model width, H heads, V vocabul
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmlib.model.attention import Attention, Context, attention_mask
+from llmlib.model.attention import Context, attention_mask, score_bias
+from llmlib.model.blocks import make_block
 from llmlib.model.cache import KVCache
-from llmlib.model.config import ModelConfig
-from llmlib.model.layers import MLP, make_norm
-from llmlib.model.positions import rope_angles, sinusoidal
-
-
-class Block(nn.Module):
-    """Attention, then MLP, each reading a normed copy of the residual stream and adding to it."""
-
-    def __init__(self, config: ModelConfig, layer: int):
-        super().__init__()
-        self.attn_norm = make_norm(config)
-        self.attn = Attention(config, layer)
-        self.mlp_norm = make_norm(config)
-        self.mlp = MLP(config)
-
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        x = x + self.attn(self.attn_norm(x), context)
-        x = x + self.mlp(self.mlp_norm(x))
-        return x
-
-
-class PostNormBlock(Block):
-    """The original order: the norm sits on the residual stream itself (Vaswani et al. 2017)."""
-
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        x = self.attn_norm(x + self.attn(x, context))
-        x = self.mlp_norm(x + self.mlp(x))
-        return x
-
-
-class ParallelBlock(Block):
-    """Attention and MLP read the same stream, side by side (GPT-J, Pythia, PaLM)."""
-
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        return x + self.attn(self.attn_norm(x), context) + self.mlp(self.mlp_norm(x))
-
-
-class TiedHead(nn.Module):
-    """(B, T, D) -> (B, T, V) through the embedding table, which stays one tensor in state_dict."""
-
-    def __init__(self, embed: nn.Embedding):
-        super().__init__()
-        self._embed = (embed,)  # in a tuple: registered here, the table would be listed twice
-
-    @property
-    def weight(self) -> Tensor:
-        return self._embed[0].weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight)
+from llmlib.model.config import ModelConfig, RopeScaling
+from llmlib.model.head import make_head
+from llmlib.model.layers import Routing, make_norm
+from llmlib.model.positions import relative_buckets, rope_angles, sinusoidal
 
 
 class Transformer(nn.Module):
@@ -68,19 +22,20 @@ class Transformer(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
+        if config.n_encoder_layers:
+            raise ValueError("n_encoder_layers asks for an encoder: build EncoderDecoder(config)")
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.d_model)
         if config.pos == "learned":
-            self.pos_embed = nn.Embedding(config.max_seq_len, config.d_model)
-        order = {"pre": Block, "post": PostNormBlock}[config.norm_place]
-        block = ParallelBlock if config.parallel else order
-        self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.n_layers))
+            self.pos_embed = nn.Embedding(config.max_seq_len + config.pos_offset, config.d_model)
+        if config.pos == "relative":
+            self.rel_bias = nn.Embedding(config.rel_buckets, config.n_heads)
+        self.embed_norm = make_norm(config) if config.embed_norm else None
+        self.blocks = nn.ModuleList(make_block(config, layer) for layer in range(config.n_layers))
         # post-norm blocks leave a normed stream: a final norm would do it twice
-        self.norm = make_norm(config) if config.norm_place == "pre" else nn.Identity()
-        if config.tie_embeddings:
-            self.head = TiedHead(self.embed)
-        else:
-            self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        final = config.final_norm and config.norm_place != "post"
+        self.norm = make_norm(config) if final else nn.Identity()
+        self.head = make_head(config, self.embed)
         self.init_weights()
 
     @torch.no_grad()
@@ -111,6 +66,7 @@ class Transformer(nn.Module):
         position_ids: Tensor | None = None,
         doc_ids: Tensor | None = None,
         patterns: list[Tensor] | None = None,
+        routing: list[Routing] | None = None,
     ) -> Tensor:
         """Next-token logits (B, T, V) for token ids (B, T) int64 or int32.
 
@@ -122,6 +78,7 @@ class Transformer(nn.Module):
         doc_ids (B, T), a number for each document of a row: tokens see only their own document,
             whose positions start at 0.
         patterns: a list that takes each block's attention pattern; uses the eager path.
+        routing: a list that takes each mixture of experts' choices, a Routing a block.
 
         Raises ValueError for what does not fit: empty or wrongly shaped ids, more than max_seq_len
         tokens, a full cache; IndexError for an id outside the vocabulary (checked on the CPU only).
@@ -133,6 +90,7 @@ class Transformer(nn.Module):
             position_ids=position_ids,
             doc_ids=doc_ids,
             patterns=patterns,
+            routing=routing,
         )
         return self.head(x)
 
@@ -164,7 +122,15 @@ class Transformer(nn.Module):
         return states
 
     def _begin(
-        self, ids, *, cache=None, pad_mask=None, position_ids=None, doc_ids=None, patterns=None
+        self,
+        ids,
+        *,
+        cache=None,
+        pad_mask=None,
+        position_ids=None,
+        doc_ids=None,
+        patterns=None,
+        routing=None,
     ) -> tuple[Tensor, Context]:
         """Embed the tokens and work out, once, what all blocks need to know."""
         config, T = self.config, self._check(ids, cache, pad_mask, doc_ids)
@@ -175,20 +141,52 @@ class Transformer(nn.Module):
             is_real = cache.is_real[:, :S] if cache.padded else None
         if position_ids is None:
             position_ids = self._positions(T, S, is_real, doc_ids, ids.device)
-        x = self.embed(ids)  # (B, T, D)
+        x = self._embed(ids, position_ids)
+        bias = self._score_bias(T, S, ids.device)
+
+        def mask(windowed: bool) -> Tensor | None:
+            made = attention_mask(
+                config, T, S, is_real, doc_ids, ids.device, windowed=windowed, bias=bias
+            )
+            return made.type_as(x) if made is not None and bias is not None else made
+
+        rotation = self._rotation(position_ids, config.rope_theta, config.rope_scaling)
+        if config.window_layers is None:
+            return x, Context(mask(True), rotation, cache, patterns, routing)
+        near = rotation
+        if config.rope_theta_local is not None:
+            near = self._rotation(position_ids, config.rope_theta_local, None)
+        local = mask(True), near
+        return x, Context(mask(False), rotation, cache, patterns, routing, local)
+
+    def _embed(self, ids: Tensor, position_ids: Tensor) -> Tensor:
+        """The stream before the first block: tokens, and positions if they are added; (B, T, D)."""
+        config, x = self.config, self.embed(ids)
+        if config.embed_scale != 1:
+            x = x * config.embed_scale
         if config.pos == "learned":
-            x = x + self.pos_embed(position_ids)
+            x = x + self.pos_embed(position_ids + config.pos_offset)
         elif config.pos == "sinusoidal":
             x = x + sinusoidal(position_ids, config.d_model).type_as(x)
-        rotation = None
-        if config.pos == "rope":
-            angles = rope_angles(position_ids, config.rope_dim, config.rope_theta)
-            angles = angles if angles.dim() == 2 else angles[:, None]  # (T, R/2) or (B, 1, T, R/2)
-            rotation = angles.cos(), angles.sin()
-        mask = attention_mask(config, T, S, is_real, doc_ids, ids.device)
-        if mask is not None and mask.is_floating_point():
-            mask = mask.type_as(x)
-        return x, Context(mask, rotation, cache, patterns)
+        return x if self.embed_norm is None else self.embed_norm(x)
+
+    def _rotation(
+        self, position_ids: Tensor, theta: float, scaling: RopeScaling | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """RoPE's cosines and sines, (T, R/2) or (B, 1, T, R/2); None with another scheme."""
+        if self.config.pos != "rope":
+            return None
+        angles = rope_angles(position_ids, self.config.rope_dim, theta, scaling)
+        angles = angles if angles.dim() == 2 else angles[:, None]
+        return angles.cos(), angles.sin()
+
+    def _score_bias(self, T: int, S: int, device) -> Tensor | None:
+        """What positions add to the scores, (H, T, S); None with another scheme."""
+        config = self.config
+        if config.pos != "relative":
+            return score_bias(config, T, S, device)
+        sizes = config.rel_buckets, config.rel_max_distance
+        return self.rel_bias(relative_buckets(T, S, *sizes, device=device)).permute(2, 0, 1)
 
     def _positions(self, T: int, S: int, is_real, doc_ids, device) -> Tensor:
         """Positions (T,) of the last T of S slots; (B, T) where padding or documents shift them."""
