@@ -21,16 +21,16 @@ class RopeScaling:
 
     kind: str  # "linear" or "llama3"
     factor: float
-    low_freq: float = 1.0  # llama3: turns within the original length
-    high_freq: float = 4.0
+    low_freq_factor: float = 1.0  # llama3: turns within the original length
+    high_freq_factor: float = 4.0
     original_max_seq_len: int = 8192
 
     def __post_init__(self):
         if self.kind not in ("linear", "llama3"):
             raise ValueError(f'RopeScaling.kind must be "linear" or "llama3", not {self.kind!r}')
-        if not (self.factor >= 1 and 0 < self.low_freq < self.high_freq):
+        if not (self.factor >= 1 and 0 < self.low_freq_factor < self.high_freq_factor):
             raise ValueError(
-                f"RopeScaling needs factor at least 1 and 0 < low_freq < high_freq, not {self}"
+                f"RopeScaling needs factor at least 1 and 0 < low_freq_factor < high_freq_factor, not {self}"
             )
 
 
