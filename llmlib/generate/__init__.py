@@ -1,6 +1,23 @@
-"""Writing text with a model: sampling, and sampling within a pattern or a JSON Schema."""
+"""Writing text with a model: sampling, beam search, and sampling within a pattern or a schema."""
 
+from .beam import Beam, beam_search
 from .constrained import Constraint, JsonSchema, Regex
-from .sampling import complete, generate, sample
+from .decode import generate, stream
+from .sampling import adjust, penalize, sample
+from .text import TextStream, complete, stream_text
 
-__all__ = ["Constraint", "JsonSchema", "Regex", "complete", "generate", "sample"]
+__all__ = [
+    "Beam",
+    "Constraint",
+    "JsonSchema",
+    "Regex",
+    "TextStream",
+    "adjust",
+    "beam_search",
+    "complete",
+    "generate",
+    "penalize",
+    "sample",
+    "stream",
+    "stream_text",
+]

@@ -1,87 +1,47 @@
-"""Writing text with a model, one token at a time.
+"""From logits to the next token: what is penalised, what is kept, and the draw.
 
-Shapes: B batch, T prompt length, V vocabulary.
+Shapes: B batch, V vocabulary.
 """
 
+import math
 from collections.abc import Sequence
+from numbers import Real
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from llmlib.model import KVCache, Transformer
-
-from .constrained import ConstrainedRows, Constraint
+Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
-@torch.no_grad()
-def generate(
-    model: Transformer,
-    ids: Tensor | Sequence[int] | Sequence[Sequence[int]],
-    *,
-    max_new_tokens: int,
+def penalize(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Make tokens that occurred less likely: logits (B, V), seen (B, V) bool -> logits (B, V).
+
+    CTRL's repetition penalty (Keskar et al. 2019, section 4.1), as `transformers` has it: a logit
+    above 0 is divided by `penalty`, one below is multiplied by it. Above 1 discourages; 1 is off.
+    """
+    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def adjust(
+    logits: Tensor,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    stop: Sequence[int] = (),
-    seed: int | None = None,
-    cache: bool = True,
-    constraint: Constraint | Sequence[Constraint | None] | None = None,
-) -> list[list[int]]:
-    """Continue each prompt: the new ids only, one list a row, with the stop id that ended it last.
+    min_p: float | None = None,
+) -> Tensor:
+    """The distribution that is drawn from: logits (B, V) -> probabilities (B, V), float32.
 
-    ids: prompts (B, T), or lists of unequal lengths (padded on the left in here), or one prompt.
-    temperature: logits are divided by it; 0 takes the likeliest token (greedy).
-    top_k: only the k likeliest tokens; top_p: only the fewest likeliest whose probabilities, after
-        temperature and top_k, add up to at least p (nucleus sampling, Holtzman et al. 2020).
-    stop: ids that end a row. seed: makes the sample repeatable; None uses torch's global generator.
-    cache: keep keys and values of earlier tokens; the text is the same without, only slower.
-    constraint: what each row's new text must match, a `Regex` or a `JsonSchema`: one for all rows,
-        or one (or None) a row. Tokens that would break it get no probability, the others share it
-        in the model's proportions, before top_k and top_p; stop ids count where the text may end.
-
-    A row ends at a stop id, after max_new_tokens, when its constraint allows nothing more, or when
-    the context is full: the longest prompt and the new tokens together are at most
-    model.config.max_seq_len, and a prompt that leaves no room is a ValueError. Nothing is dropped
-    from the beginning behind the caller's back. A row that ran out of room may be half a match.
+    In this order, each on what the one before left, renormalised; as in `transformers`:
+    temperature: logits are divided by it; 0 puts everything on the likeliest (a tie: lowest id).
+    top_k: only the k likeliest tokens, and those exactly as likely as the k-th (Fan et al. 2018).
+    top_p: only the fewest likeliest that add up to at least p, at least one (nucleus sampling,
+        Holtzman et al. 2020); of equally likely ones at the edge the lower ids go first.
+    min_p: only tokens at least min_p times as likely as the likeliest (Nguyen et al. 2024).
     """
-    _check_sampling(max_new_tokens, temperature, top_k, top_p)
-    device = model.embed.weight.device
-    tokens, is_real = _as_batch(ids, device)  # (B, T)
-    B, T = tokens.shape
-    room = model.config.max_seq_len - T
-    if room < 1:
-        raise ValueError(
-            f"a prompt of {T} tokens leaves no room in the model's context of "
-            f"{model.config.max_seq_len}: shorten it"
-        )
-    n_new = min(max_new_tokens, room)
-    generator = None if seed is None else torch.Generator(device).manual_seed(seed)
-    store = KVCache(model.config, B, T + n_new, device, _cache_dtype(model)) if cache else None
-    rows: list[list[int]] = [[] for _ in range(B)]
-    stop_ids, new, V = set(stop), tokens, model.config.vocab_size
-    rules = None if constraint is None else ConstrainedRows(constraint, B, V, sorted(stop_ids))
-    alive = {row for row in range(B) if rules is None or not rules.ended(row)}
-    for _ in range(n_new if alive else 0):
-        seen = new if cache else tokens
-        pad_mask = None if is_real is None else is_real[:, -seen.shape[1] :]
-        logits = model.head(model.features(seen, cache=store, pad_mask=pad_mask)[:, -1])  # (B, V)
-        if rules is not None:
-            logits = rules.restrict(logits, alive)
-        new = sample(logits, temperature, top_k, top_p, generator)[:, None]  # (B, 1)
-        written = new[:, 0].tolist()
-        for row in sorted(alive):
-            rows[row].append(written[row])
-            if written[row] in stop_ids:
-                alive.discard(row)
-            elif rules is not None:
-                rules.advance(row, written[row])
-                alive -= {row} if rules.ended(row) else set()
-        if not alive:
-            break
-        tokens = torch.cat((tokens, new), dim=1)
-        if is_real is not None:
-            is_real = torch.cat((is_real, is_real.new_ones(B, 1)), dim=1)
-    return rows
+    probs, order = _ranked(logits, temperature, top_k, top_p, min_p)
+    return probs if order is None else torch.empty_like(probs).scatter_(-1, order, probs)
 
 
 def sample(
@@ -89,80 +49,69 @@ def sample(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
+    min_p: float | None = None,
 ) -> Tensor:
-    """Draw one id a row from logits (B, V) -> (B,); see `generate`. Ties break to the lowest id."""
+    """Draw one id a row from `adjust(logits, …)`: logits (B, V) -> (B,).
+
+    generator: one for the whole batch, or a sequence of one a row.
+    """
     if temperature == 0:
         return logits.argmax(dim=-1)
-    logits = logits.float() / temperature
+    probs, order = _ranked(logits, temperature, top_k, top_p, min_p)
+    if isinstance(generator, Sequence):
+        rows = zip(probs, generator, strict=True)
+        choice = torch.stack([torch.multinomial(row, 1, generator=own) for row, own in rows])
+    else:
+        choice = torch.multinomial(probs, 1, generator=generator)  # (B, 1)
+    return (choice if order is None else order.gather(-1, choice))[:, 0]
+
+
+def _ranked(logits, temperature, top_k, top_p, min_p) -> tuple[Tensor, Tensor | None]:
+    """Probabilities (B, V), the likeliest first with their ids (B, V); or by id, and None."""
+    if temperature == 0:
+        return F.one_hot(logits.argmax(dim=-1), logits.shape[-1]).float(), None
+    logits, order = logits.float() / temperature, None
     if top_k is not None or top_p is not None:
-        logits, order = logits.sort(dim=-1, descending=True, stable=True)
-        if top_k is not None:
-            logits[:, top_k:] = -torch.inf
+        logits, order = (t.flip(-1) for t in logits.sort(dim=-1, stable=True))
+    if top_k is not None and top_k < logits.shape[-1]:
+        logits = logits.masked_fill(logits < logits[:, top_k - 1 : top_k], -torch.inf)
+    probs = logits.softmax(dim=-1)
+    if top_p is not None:
+        up_to_here = probs.flip(-1).cumsum(dim=-1).flip(-1)  # it, and all that are less likely
+        spare = up_to_here <= 1 - top_p
+        spare[:, 0] = False
+        logits = logits.masked_fill(spare, -torch.inf)
         probs = logits.softmax(dim=-1)
-        if top_p is not None:
-            probs[probs.cumsum(dim=-1) - probs >= top_p] = 0  # enough came before: not needed
-        choice = torch.multinomial(probs, 1, generator=generator)
-        return order.gather(-1, choice)[:, 0]
-    return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]
+    if min_p is not None:
+        least = min_p * probs.amax(dim=-1, keepdim=True)
+        probs = logits.masked_fill(probs < least, -torch.inf).softmax(dim=-1)
+    return probs, order
 
 
-def complete(
-    model: Transformer,
-    tokenizer,
-    prompt: str,
-    *,
-    max_new_tokens: int = 100,
-    stop: Sequence[str] = ("<|endoftext|>",),
-    allowed_special: str | Sequence[str] = (),
-    **sampling,
-) -> str:
-    """Continue a string: the new text only, without the stop token. Other arguments: `generate`.
+class Sampling(NamedTuple):
+    """How the next token is chosen; see `adjust` and `penalize`."""
 
-    stop: names of special tokens that end the text; those the tokenizer does not know are ignored.
-    allowed_special: special tokens that may be written in the prompt ("all", or their names). A
-    prompt without a single token starts from <|endoftext|>, as every document does in training.
-    """
-    special = tokenizer.special_tokens
-    ids = tokenizer.encode(prompt, allowed_special=allowed_special)
-    if not ids:
-        if "<|endoftext|>" not in special:
-            raise ValueError("the prompt is empty and there is no <|endoftext|> to start from")
-        ids = [special["<|endoftext|>"]]
-    stop_ids = [special[name] for name in stop if name in special]
-    new = generate(model, [ids], max_new_tokens=max_new_tokens, stop=stop_ids, **sampling)[0]
-    return tokenizer.decode(new[:-1] if new and new[-1] in stop_ids else new)
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
 
-
-def _as_batch(ids, device) -> tuple[Tensor, Tensor | None]:
-    """Prompts as (B, T) on the device, and which are real: (B, T) bool, or None if all are."""
-    if isinstance(ids, Tensor):
-        return (ids if ids.dim() == 2 else ids[None]).to(device), None
-    plain = [row.tolist() if hasattr(row, "tolist") else row for row in ids]  # arrays, too
-    rows = [plain] if plain and isinstance(plain[0], int) else plain
-    if not rows or not all(rows):
-        raise ValueError("generate needs at least one prompt, each of at least one token")
-    longest = max(len(row) for row in rows)
-    tokens = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=device)
-    lengths = torch.tensor([len(row) for row in rows], device=device)
-    is_real = torch.arange(longest, device=device) >= longest - lengths[:, None]
-    return tokens, None if is_real.all() else is_real
-
-
-def _cache_dtype(model: Transformer) -> torch.dtype:
-    """Autocast makes keys and values in its own precision; else they are in the weights'."""
-    device = model.embed.weight.device.type
-    if torch.is_autocast_enabled(device):
-        return torch.get_autocast_dtype(device)
-    return model.embed.weight.dtype
-
-
-def _check_sampling(max_new_tokens, temperature, top_k, top_p) -> None:
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature must be 0 (greedy) or above, not {temperature}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k must be at least 1, not {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
+    def check(self) -> None:
+        """Raise ValueError, with the name, for a value that cannot be."""
+        for name, value in self._asdict().items():
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise ValueError(f"{name} must be a number, not {value!r}")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be 0 (greedy) or above, not {self.temperature}")
+        if self.top_k is not None and (self.top_k < 1 or self.top_k != int(self.top_k)):
+            raise ValueError(f"top_k must be a whole number of at least 1, not {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p must be between 0 and 1, not {self.min_p}")
+        if not 0 < self.repetition_penalty < math.inf:
+            raise ValueError(
+                f"repetition_penalty must be above 0 (1: none), not {self.repetition_penalty}"
+            )

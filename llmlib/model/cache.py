@@ -1,5 +1,7 @@
 """Keys and values of the tokens seen so far, so that each new token costs one token's work."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -61,3 +63,15 @@ class KVCache:
     def advance(self, n_tokens: int) -> None:
         """Count `n_tokens` as held: once a forward pass, after its last layer."""
         self.length += n_tokens
+
+    def truncate(self, length: int) -> None:
+        """Take tokens back: keep the first `length`. Raises ValueError if fewer are held."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"the cache holds {self.length} tokens: it cannot keep {length}")
+        self.length = length
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Row i becomes what row rows[i] was; rows may be left out or repeated."""
+        index = torch.tensor(rows, device=self.k.device)
+        self.k, self.v = self.k.index_select(1, index), self.v.index_select(1, index)
+        self.is_real = self.is_real.index_select(0, index)

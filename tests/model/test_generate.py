@@ -135,7 +135,10 @@ class Letters:
         return [ord(c) - ord("a") + 1 for c in text]
 
     def decode(self, ids):
-        return "".join("#" if i == 0 else chr(ord("a") + i - 1) for i in ids)
+        return self.decode_bytes(ids).decode()
+
+    def decode_bytes(self, ids):
+        return bytes(ord("#") if i == 0 else ord("a") + i - 1 for i in ids)
 
 
 def test_complete_gives_the_new_text_without_the_stop_token():
