@@ -8,8 +8,8 @@ import llmlib
 PACKAGE = Path(llmlib.__file__).parent
 FLOORS = (
     {"runtime", "tokenizer", "model", "world", "logprobs", "retrieval"},
-    {"data", "checkpoint", "generate", "lora", "train", "parallel", "interp"},
-    {"align", "evals", "agents"},
+    {"data", "checkpoint", "generate", "lora", "train", "parallel", "interp", "quantize"},
+    {"align", "evals", "agents", "chat"},
     {"recipes", "checks", "plots", "widgets"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
