@@ -30,7 +30,8 @@ class RopeScaling:
             raise ValueError(f'RopeScaling.kind must be "linear" or "llama3", not {self.kind!r}')
         if not (self.factor >= 1 and 0 < self.low_freq_factor < self.high_freq_factor):
             raise ValueError(
-                f"RopeScaling needs factor at least 1 and 0 < low_freq_factor < high_freq_factor, not {self}"
+                "RopeScaling needs factor at least 1 and 0 < low_freq_factor < high_freq_factor, "
+                f"not {self}"
             )
 
 

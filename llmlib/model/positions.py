@@ -45,9 +45,10 @@ def rope_angles(
 def scale_frequencies(frequencies: Tensor, scaling: RopeScaling) -> Tensor:
     """Slow the rotation down, so that a longer text turns no further than those of the training.
 
-    "linear": all by `factor` (Chen et al. 2023). "llama3": a pair that turned fewer than low_freq_factor
-    times within the original length by `factor`, one that turned more than high_freq_factor times not at
-    all, and between them a blend (Dubey et al. 2024, and the released code).
+    "linear": all by `factor` (Chen et al. 2023). "llama3": a pair that turned fewer than
+    low_freq_factor times within the original length by `factor`, one that turned more than
+    high_freq_factor times not at all, and between them a blend (Dubey et al. 2024, and the released
+    code).
     """
     slow = frequencies / scaling.factor
     if scaling.kind == "linear":
