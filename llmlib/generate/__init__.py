@@ -4,6 +4,7 @@ from .beam import Beam, beam_search
 from .constrained import Constraint, JsonSchema, Regex
 from .decode import generate, stream
 from .sampling import adjust, penalize, sample
+from .speculative import SpeculativeStats, speculative
 from .text import TextStream, complete, stream_text
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Constraint",
     "JsonSchema",
     "Regex",
+    "SpeculativeStats",
     "TextStream",
     "adjust",
     "beam_search",
@@ -18,6 +20,7 @@ __all__ = [
     "generate",
     "penalize",
     "sample",
+    "speculative",
     "stream",
     "stream_text",
 ]
