@@ -3,12 +3,15 @@
 from llmlib.model.cache import KVCache
 from llmlib.model.config import ModelConfig, RopeScaling
 from llmlib.model.count import count_parameters, flops_per_token
+from llmlib.model.encoder_decoder import DecoderCache, EncoderDecoder
 from llmlib.model.layers import Routing
 from llmlib.model.presets import PRESETS
 from llmlib.model.transformer import Transformer, document_positions
 
 __all__ = [
     "PRESETS",
+    "DecoderCache",
+    "EncoderDecoder",
     "KVCache",
     "ModelConfig",
     "RopeScaling",

@@ -33,6 +33,17 @@ def next_token_loss(model: nn.Module, batch) -> tuple[Tensor, Tensor]:
     return total, batch.mask.sum()
 
 
+def pair_loss(model: nn.Module, batch) -> tuple[Tensor, Tensor]:
+    """As `next_token_loss`, for an encoder–decoder and `llmlib.data.PairBatch`: the text to write
+    is predicted from the text to read, and from what was written of it before."""
+    logits = model(batch.encoder_ids, batch.ids, encoder_mask=batch.encoder_mask)  # (B, T, V)
+    targets = batch.targets.masked_fill(~batch.mask, -100)
+    total = F.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-100, reduction="sum"
+    )
+    return total, batch.mask.sum()
+
+
 def train(
     model: nn.Module,
     batches: Iterable,
