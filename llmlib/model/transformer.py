@@ -145,8 +145,10 @@ class Transformer(nn.Module):
         bias = self._score_bias(T, S, ids.device)
 
         def mask(windowed: bool) -> Tensor | None:
+            n = S if cache is None else cache.n_keys(T, windowed and config.window is not None)
+            real, near = (t if t is None else t[..., -n:] for t in (is_real, bias))
             made = attention_mask(
-                config, T, S, is_real, doc_ids, ids.device, windowed=windowed, bias=bias
+                config, T, n, real, doc_ids, ids.device, windowed=windowed, bias=near
             )
             return made.type_as(x) if made is not None and bias is not None else made
 
