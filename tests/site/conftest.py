@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import threading
 from functools import partial
@@ -9,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import BrowserContext, sync_playwright
 
 from tests.site.pages import ROOT, SITE
 
@@ -28,12 +29,16 @@ FLAGS = [
 
 
 def pytest_collection_modifyitems(items):
-    """Everything here needs the site; what asks for the browser is marked so."""
+    """Everything here needs the site; what asks for the browser is marked so.
+
+    What looks at one opened page comes together, page by page, so that each is loaded once.
+    """
     for item in items:
         if item.path.is_relative_to(ROOT / "tests" / "site"):
             item.add_marker("site")
             if "browser" in item.fixturenames:
                 item.add_marker("browser")
+    items.sort(key=lambda i: i.callspec.params["name"] if "opened" in i.fixturenames else "")
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +98,8 @@ class Visit:
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("response", self._answered)
-        context.route("**/*", self._asked)
+        allowed = "|".join(map(re.escape, (address, "data:", "blob:")))
+        context.route(re.compile(f"^(?!{allowed})"), self._refuse)
 
     def _heard(self, message):
         if message.type == "error":
@@ -103,13 +109,9 @@ class Visit:
         if response.status >= 400:
             self.errors.append(f"{response.status} for {response.url}")
 
-    def _asked(self, route):
-        url = route.request.url
-        if url.startswith((self.address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.outside.append(url)
-            route.abort()
+    def _refuse(self, route):
+        self.outside.append(route.request.url)
+        route.abort()
 
     def open(self, name: str, query: str = ""):
         """Go to the page of a source name and wait until its formulas are set."""
@@ -118,11 +120,40 @@ class Visit:
         return self.page
 
 
-@pytest.fixture
-def visit(browser, address, request):
-    """A ``Visit`` in a context of its own; parametrise indirectly with "light" or "dark"."""
-    mode = getattr(request, "param", "light")
+def new_visit(browser, address) -> tuple[Visit, BrowserContext]:
+    """A page of its own at 1280 px, light until it is told otherwise, and the context to close."""
     size = {"width": 1280, "height": 900}
-    context = browser.new_context(viewport=size, color_scheme=mode, reduced_motion="reduce")
-    yield Visit(context, address)
+    context = browser.new_context(viewport=size, color_scheme="light", reduced_motion="reduce")
+    return Visit(context, address), context
+
+
+@pytest.fixture
+def visit(browser, address):
+    """A ``Visit`` in a context of its own, for one test."""
+    visit, context = new_visit(browser, address)
+    yield visit
     context.close()
+
+
+@pytest.fixture(scope="session")
+def last_opened():
+    """The page that the tests before looked at: its name, its ``Visit``, and how to close it."""
+    last = SimpleNamespace(name=None, visit=None, close=lambda: None)
+    yield last
+    last.close()
+
+
+@pytest.fixture
+def opened(browser, address, last_opened, name):
+    """A ``Visit`` at page ``name``, loaded once for all tests that look at it and change nothing
+    that the next one would miss; light and 1280 px wide at the start of each.
+    """
+    if last_opened.name != name:
+        last_opened.close()
+        visit, context = new_visit(browser, address)
+        last_opened.name, last_opened.visit, last_opened.close = name, visit, context.close
+        visit.open(name)
+    page = last_opened.visit.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+    return last_opened.visit

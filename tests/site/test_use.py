@@ -58,8 +58,8 @@ def _operate(page, control) -> None:
 
 
 @every_chapter
-def test_each_interactive_works_by_keyboard(visit, name):
-    page = visit.open(name)
+def test_each_interactive_works_by_keyboard(opened, name):
+    page = opened.page
     names = page.evaluate(
         "[...new Set([...document.querySelectorAll('article *')]"
         ".map(e => e.localName).filter(n => n.startsWith('tta-')))]"
@@ -71,12 +71,12 @@ def test_each_interactive_works_by_keyboard(visit, name):
         _operate(page, control)
         page.wait_for_timeout(150)
         assert _state(element) != before, element.evaluate("e => e.innerText.slice(0, 80)")
-    assert visit.errors == []
+    assert opened.errors == []
 
 
 @every_chapter
-def test_code_can_be_copied_and_solutions_open_by_keyboard(visit, name):
-    page = visit.open(name)
+def test_code_can_be_copied_and_solutions_open_by_keyboard(opened, name):
+    page = opened.page
     cells = page.locator("div.cell_input pre").count()
     assert page.locator("div.cell_input button.copybtn").count() == cells > 0
     solutions = page.locator("details:has(> summary:text-matches('solution', 'i'))")
