@@ -84,23 +84,38 @@ LLAMA_3 = {
         paper="https://arxiv.org/abs/2407.21783",
         config_source=config_file(f"meta-llama/{repository}"),
         total=total,
-        stated=name.rpartition("-")[2].upper(),
+        stated=stated or name.rpartition("-")[2].upper(),
         total_source=f"{HUB}meta-llama/{repository}",
     )
-    for name, repository, base, sizes, total in (
-        ("llama-3-8b", "Meta-Llama-3-8B", _LLAMA_3, _8B, 8_030_261_248),
-        ("llama-3-70b", "Meta-Llama-3-70B", _LLAMA_3, _70B, 70_553_706_496),
-        ("llama-3.1-8b", "Llama-3.1-8B", _LLAMA_3_1, _8B, 8_030_261_248),
-        ("llama-3.1-70b", "Llama-3.1-70B", _LLAMA_3_1, _70B, 70_553_706_496),
+    for name, repository, base, sizes, total, stated in (
+        ("llama-3-8b", "Meta-Llama-3-8B", _LLAMA_3, _8B, 8_030_261_248, ""),
+        ("llama-3-70b", "Meta-Llama-3-70B", _LLAMA_3, _70B, 70_553_706_496, ""),
+        ("llama-3.1-8b", "Llama-3.1-8B", _LLAMA_3_1, _8B, 8_030_261_248, ""),
+        ("llama-3.1-70b", "Llama-3.1-70B", _LLAMA_3_1, _70B, 70_553_706_496, ""),
         (
             "llama-3.1-405b",
             "Llama-3.1-405B",
             _LLAMA_3_1,
             (16384, 126, 128, 8, 53248),
             405_853_388_800,
+            "",
         ),
-        ("llama-3.2-1b", "Llama-3.2-1B", _LLAMA_3_2, (2048, 16, 32, 8, 8192), 1_235_814_400),
-        ("llama-3.2-3b", "Llama-3.2-3B", _LLAMA_3_2, (3072, 28, 24, 8, 8192), 3_212_749_824),
+        (
+            "llama-3.2-1b",
+            "Llama-3.2-1B",
+            _LLAMA_3_2,
+            (2048, 16, 32, 8, 8192),
+            1_235_814_400,
+            "1.23B",
+        ),
+        (
+            "llama-3.2-3b",
+            "Llama-3.2-3B",
+            _LLAMA_3_2,
+            (3072, 28, 24, 8, 8192),
+            3_212_749_824,
+            "3.21B",
+        ),
     )
 }
 
@@ -196,6 +211,7 @@ OLMO_2 = {
         total=total,
         stated=size.upper(),
         total_source=f"{HUB}allenai/{repository}" if size != "32b" else "",
+        note="The name leaves both tables of the vocabulary out." if size == "1b" else "",
     )
     for size, repository, sizes, total in (
         ("1b", "OLMo-2-0425-1B", (2048, 16, 16, 16, 8192), 1_484_916_736),
