@@ -10,7 +10,7 @@ from llmlib.checkpoint.file import (
     save,
     unwrap,
 )
-from llmlib.checkpoint.hf import from_hf
+from llmlib.checkpoint.hf import from_hf, local_folder, to_hf
 from llmlib.checkpoint.shipped import load_shipped, load_shipped_tokenizer, world_fingerprint
 
 __all__ = [
@@ -22,9 +22,11 @@ __all__ = [
     "load_shipped",
     "load_shipped_tokenizer",
     "load_weights",
+    "local_folder",
     "model_card",
     "read",
     "save",
+    "to_hf",
     "unwrap",
     "world_fingerprint",
 ]

@@ -3,16 +3,28 @@
 import pytest
 import torch
 
-from tests.model.references import reference
+from tests.model.references import REFERENCES, reference
 
 
-@pytest.fixture(scope="session", params=["gpt2", "llama"])
-def saved(request, tmp_path_factory):
-    """(the Hugging Face model, the folder it was saved to)."""
-    model = reference(request.param)
-    folder = tmp_path_factory.mktemp(request.param)
-    model.save_pretrained(folder)
-    return model, folder
+@pytest.fixture(scope="session")
+def save_reference(tmp_path_factory):
+    """name -> (the Hugging Face model, the folder it was saved to), made once a session."""
+    made = {}
+
+    def save(name: str):
+        if name not in made:
+            model, folder = reference(name), tmp_path_factory.mktemp(name)
+            model.save_pretrained(folder)
+            made[name] = model, folder
+        return made[name]
+
+    return save
+
+
+@pytest.fixture(scope="session", params=REFERENCES)
+def saved(request, save_reference):
+    """(the Hugging Face model, the folder it was saved to), for every style of every family."""
+    return save_reference(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -13,29 +13,107 @@ TOLERANCE = 2e-5
 VOCAB = 97
 
 
-def reference(family: str):
-    """A small `transformers` model of the family, in float32 and eval mode."""
+WINDOW = 8  # shorter than every sequence that is compared
+LLAMA = {
+    "vocab_size": VOCAB,
+    "hidden_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "intermediate_size": 80,
+    "max_position_embeddings": 96,
+}
+NEOX = {k: v for k, v in LLAMA.items() if k != "num_key_value_heads"} | {"hidden_act": "gelu"}
+GPT = {"vocab_size": VOCAB, "n_embd": 48, "n_layer": 2, "n_head": 4, "n_positions": 96}
+BLOOM = {"vocab_size": VOCAB, "hidden_size": 48, "n_layer": 2}
+FALCON = {
+    "vocab_size": VOCAB,
+    "hidden_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "max_position_embeddings": 96,
+}
+GEMMA = LLAMA | {"head_dim": 10, "query_pre_attn_scalar": 7, "sliding_window": WINDOW}
+MOE = {"num_experts_per_tok": 2}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
+ROPE = {"rope_type": "default", "rope_theta": 500.0}
+HEAD = {"tie_word_embeddings": False}
+
+# a family's style -> (the class in transformers without "Config" or "ForCausalLM", its fields)
+REFERENCES: dict[str, tuple[str, dict]] = {
+    "gpt2": ("GPT2", GPT | {"n_layer": 3}),
+    "gptj": ("GPTJ", GPT | {"rotary_dim": 6}),
+    "pythia": ("GPTNeoX", NEOX),
+    "neox-sequential": ("GPTNeoX", NEOX | {"use_parallel_residual": False, "rotary_pct": 0.5}),
+    "bloom": ("Bloom", BLOOM | {"n_head": 8}),
+    "bloom-6-heads": ("Bloom", BLOOM | {"n_head": 6}),
+    "falcon-7b": ("Falcon", FALCON),
+    "falcon-40b": ("Falcon", FALCON | {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon-rw": (
+        "Falcon",
+        FALCON | {"alibi": True, "multi_query": False, "parallel_attn": False, "bias": True},
+    ),
+    "opt": ("OPT", {k: v for k, v in NEOX.items() if k != "hidden_act"} | {"ffn_dim": 80}),
+    "llama": ("Llama", LLAMA | HEAD | {"rope_parameters": ROPE, "num_hidden_layers": 3}),
+    "llama3": ("Llama", LLAMA | {"rope_parameters": LLAMA3, "tie_word_embeddings": True}),
+    "llama-linear": (
+        "Llama",
+        LLAMA | HEAD | {"rope_parameters": {**ROPE, "rope_type": "linear", "factor": 4.0}},
+    ),
+    "mistral": ("Mistral", LLAMA | {"sliding_window": WINDOW, "head_dim": 12}),
+    "mixtral": ("Mixtral", LLAMA | MOE | {"num_local_experts": 4, "sliding_window": None}),
+    "qwen2": ("Qwen2", LLAMA | {"tie_word_embeddings": True}),
+    "qwen2-window": (
+        "Qwen2",
+        LLAMA | {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1},
+    ),
+    "qwen3": ("Qwen3", LLAMA | HEAD | {"head_dim": 10}),
+    "qwen3-moe": (
+        "Qwen3Moe",
+        LLAMA
+        | MOE
+        | {"head_dim": 10, "num_experts": 6, "moe_intermediate_size": 24, "norm_topk_prob": True},
+    ),
+    "gemma": ("Gemma", LLAMA | {"head_dim": 10}),
+    "gemma2": (
+        "Gemma2",
+        GEMMA | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0},
+    ),
+    "gemma3": (
+        "Gemma3",
+        GEMMA
+        | {
+            "num_hidden_layers": 3,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "rope_parameters": {
+                "full_attention": {"rope_type": "linear", "rope_theta": 5000.0, "factor": 4.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+            },
+        },
+    ),
+    "olmo2": ("Olmo2", LLAMA | HEAD),
+    "phi3": ("Phi3", LLAMA | {"sliding_window": WINDOW, "pad_token_id": 0}),
+    "starcoder2": ("Starcoder2", LLAMA | {"sliding_window": WINDOW}),
+}
+
+
+def reference(name: str):
+    """A small `transformers` model of that style, in float32 and eval mode."""
     transformers = pytest.importorskip("transformers")
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    if family == "gpt2":
-        config = transformers.GPT2Config(
-            vocab_size=VOCAB, n_embd=48, n_layer=3, n_head=4, n_positions=96
-        )
-        model = transformers.GPT2LMHeadModel(config)
-    else:
-        config = transformers.LlamaConfig(
-            vocab_size=VOCAB,
-            hidden_size=48,
-            num_hidden_layers=3,
-            num_attention_heads=6,
-            num_key_value_heads=2,
-            intermediate_size=80,
-            max_position_embeddings=96,
-            rope_parameters={"rope_type": "default", "rope_theta": 500.0},
-            tie_word_embeddings=False,
-        )
-        model = transformers.LlamaForCausalLM(config)
+    kind, fields = REFERENCES[name]
+    config_class = "Gemma3TextConfig" if kind == "Gemma3" else f"{kind}Config"
+    head = "GPT2LMHeadModel" if kind == "GPT2" else f"{kind}ForCausalLM"
+    config = getattr(transformers, config_class)(**fields)
+    model = getattr(transformers, head)(config)
     rerandomise(model)
     return model.eval()
 
@@ -49,8 +127,8 @@ def rerandomise(model: torch.nn.Module, seed: int = 0) -> None:
         noise = torch.randn(parameter.shape, generator=generator)
         if any(parameter is table for table in tables):
             parameter.copy_(0.5 * noise)
-        elif parameter.dim() == 2:
-            parameter.copy_(0.5 / math.sqrt(min(parameter.shape)) * noise)
+        elif parameter.dim() >= 2:  # of three dimensions: all experts' matrices
+            parameter.copy_(0.5 / math.sqrt(min(parameter.shape[-2:])) * noise)
         else:
             parameter.add_(0.2 * noise)
 
