@@ -150,7 +150,7 @@ class _Reader:
     def __init__(self, model: Transformer, max_len: int, slack: int, sampling: Sampling) -> None:
         self.model, self.sampling, self.calls = model, sampling, 0
         weight, length = model.embed.weight, min(max_len, model.config.max_seq_len)
-        self.cache = KVCache(model.config, 1, length, weight.device, weight.dtype)
+        self.cache = KVCache(model.config, 1, length, weight.device, weight.dtype, slack=slack)
 
     def read(self, text: Sequence[int], last: int = 1) -> Tensor:
         """Distributions (last, V) of the token after each of the text's last `last` tokens."""

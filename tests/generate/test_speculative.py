@@ -207,6 +207,16 @@ def test_greedy_text_is_that_of_generate(larger):
             assert stats.target_calls < len(plain), "some guess held"
 
 
+def test_a_window_can_be_rolled_back():
+    options = {"vocab_size": 40, "d_model": 32, "n_layers": 2, "max_seq_len": 48, "window": 5}
+    model, draft = tiny(0, **options), tiny(1, **options)
+    for guesses in (1, 4, 12):
+        new, _ = speculative(
+            model, draft, [1, 2, 3], max_new_tokens=40, temperature=0, draft_tokens=guesses
+        )
+        assert new == generate(model, [1, 2, 3], max_new_tokens=40, temperature=0)[0]
+
+
 def test_a_draft_that_is_the_model_is_always_right(larger):
     model, _ = larger
     for temperature in (0, 1.0):
