@@ -5,6 +5,7 @@ heatmap(…)   an attention map, read row by row       vectors(…)   arrows in 
 tokens(…)    type text, see it cut by several tokenizers, which run on the page
 together(…)  two of these under one slider
 trace(…)     an agent's runs, step by step: thought, call, result
+sampling(…)  temperature, top-k, top-p and min-p on next-token distributions, on the page
 
 Each returns an object; leave it as the last value of a cell. All take plain lists. No widget needs
 a network, a library or a kernel; without JavaScript the first state and a table of the values
@@ -16,9 +17,10 @@ values that the page does not store, and is taken out again before the notebook 
 from .curves import curves
 from .frames import frames
 from .heatmap import heatmap
+from .sampling import sampling
 from .together import together
 from .tokens import tokens
 from .trace import trace
 from .vectors import vectors
 
-__all__ = ["curves", "frames", "heatmap", "together", "tokens", "trace", "vectors"]
+__all__ = ["curves", "frames", "heatmap", "sampling", "together", "tokens", "trace", "vectors"]
