@@ -14,6 +14,7 @@ from llmlib.checkpoint.hf.gpt import GPT_FAMILIES
 from llmlib.checkpoint.hf.llama import LLAMA_FAMILIES
 from llmlib.model import ModelConfig
 
+PLACES = {"N": r"^[^\d]*\.(\d+)\.", "E": r"\.experts\.(\d+)\."}  # of numbers within names
 FAMILIES: dict[str, Family] = GPT_FAMILIES | FALCON_FAMILIES | LLAMA_FAMILIES | GEMMA_FAMILIES
 
 
@@ -77,10 +78,7 @@ def convert(
     if re.search(family.ignored, bare):
         return {}
     module, _, kind = bare.rpartition(".")
-    numbers = re.findall(r"(?<=\.)\d+(?=\.)", module)  # the layer's, and the expert's
-    general = module
-    for number, letter in zip(numbers, "NE", strict=False):
-        general = general.replace(f".{number}.", f".{letter}.", 1)
+    general, numbers = general_name(module)
     place = names.get(general)
     if place is None:
         raise ValueError(
@@ -100,9 +98,19 @@ def convert(
     return dict(zip(ours, (part.contiguous() for part in parts), strict=True))
 
 
-def numbered(name: str, numbers: list[str]) -> str:
-    """A general name with the numbers of its layer and expert in it."""
-    for number, letter in zip(numbers, "NE", strict=False):
+def general_name(module: str) -> tuple[str, dict[str, str]]:
+    """ "layers.3.mlp.experts.5.w1" -> ("layers.N.mlp.experts.E.w1", {"N": "3", "E": "5"})."""
+    numbers = {}
+    for letter, pattern in PLACES.items():
+        if match := re.search(pattern, module):
+            numbers[letter] = match[1]
+            module = module[: match.start(1)] + letter + module[match.end(1) :]
+    return module, numbers
+
+
+def numbered(name: str, numbers: dict[str, str]) -> str:
+    """A general name with the numbers of its layer (N) and expert (E) in it."""
+    for letter, number in numbers.items():
         name = name.replace(f".{letter}.", f".{number}.", 1)
     return name
 

@@ -96,11 +96,11 @@ def their_tensors(
     return theirs
 
 
-def _numbers(module: str, config: ModelConfig) -> list[list[str]]:
-    """All pairs of layer and expert that a general name stands for."""
-    layers = range(config.n_layers) if ".N." in module else range(1)
-    experts = range(config.n_experts) if ".E." in module else range(1)
-    return [[str(layer), str(expert)] for layer in layers for expert in experts]
+def _numbers(module: str, config: ModelConfig) -> list[dict[str, str]]:
+    """All layers and experts that a general name may stand for."""
+    layers = range(max(config.n_layers, config.n_encoder_layers) if ".N." in module else 1)
+    experts = range(config.n_experts if ".E." in module else 1)
+    return [{"N": str(layer), "E": str(expert)} for layer in layers for expert in experts]
 
 
 def _write_tensors(folder: Path, tensors: dict[str, Tensor], shard_bytes: int) -> None:
