@@ -3,6 +3,7 @@
 from .beam import Beam, beam_search
 from .constrained import Constraint, JsonSchema, Regex
 from .decode import generate, stream
+from .pairs import generate_pairs
 from .sampling import adjust, penalize, sample
 from .speculative import SpeculativeStats, speculative
 from .text import TextStream, complete, stream_text
@@ -18,6 +19,7 @@ __all__ = [
     "beam_search",
     "complete",
     "generate",
+    "generate_pairs",
     "penalize",
     "sample",
     "speculative",

@@ -12,10 +12,13 @@ from llmlib.checkpoint.hf.folder import local_folder, read_config, read_tensors
 from llmlib.checkpoint.hf.gemma import GEMMA_FAMILIES
 from llmlib.checkpoint.hf.gpt import GPT_FAMILIES
 from llmlib.checkpoint.hf.llama import LLAMA_FAMILIES
+from llmlib.checkpoint.hf.t5 import T5_FAMILIES
 from llmlib.model import ModelConfig
 
 PLACES = {"N": r"^[^\d]*\.(\d+)\.", "E": r"\.experts\.(\d+)\."}  # of numbers within names
-FAMILIES: dict[str, Family] = GPT_FAMILIES | FALCON_FAMILIES | LLAMA_FAMILIES | GEMMA_FAMILIES
+FAMILIES: dict[str, Family] = (
+    GPT_FAMILIES | FALCON_FAMILIES | LLAMA_FAMILIES | GEMMA_FAMILIES | T5_FAMILIES
+)
 
 
 def from_hf(source: str | Path, dtype: torch.dtype | None = torch.float32) -> nn.Module:
