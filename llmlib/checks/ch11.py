@@ -177,11 +177,14 @@ def ex_11_5(attempt):
         "the weight log p − log p_ref must be detached: it is how good the sample was, not what "
         "should move": mean_gradient(lambda a, b: (a - b) * a),
         "that is twice the gradient": 2 * want,
+        "the samples come from the policy already: do not weigh them by it once more": (
+            mean_gradient(lambda a, b: a.exp() * (a - b))
+        ),
     }
     close(mean_gradient(attempt), want, "the expected gradient", rtol=1e-6, known=known)
 
 
-@exercise("11.6", "whitening with padding")
+@exercise("11.6", "whitening with padding", may_return_nan=True)
 def ex_11_6(attempt):
     """Rows of unequal length, with large numbers in the padding."""
     x = torch.tensor([[1.0, 4.0, -2.0, 900.0], [3.0, 700.0, 700.0, 700.0]])
@@ -209,6 +212,12 @@ def ex_11_6(attempt):
     got = attempt(x, mask)
     same_shape(got, x, "the whitened values")
     close(got, want, "the whitened values", rtol=1e-4, atol=1e-5, known=known)
+    got = attempt(x.masked_fill(~mask, torch.nan), mask)
+    expect(
+        torch.isfinite(got).all(),
+        "what stands in the padding came through: 0 · NaN is NaN, so choose with torch.where "
+        "rather than multiply by the mask",
+    )
 
 
 @exercise("11.7", "best of n, exactly")
@@ -224,6 +233,10 @@ def ex_11_7(attempt):
             "Fⁿ is the probability that the best is *at most* this good: subtract what is below": (
                 torch.tensor([0.4**n, 0.9**n, 0.9**n, 1.0]) * share
             ),
+            "Fⁿ is the probability that the best is at most this good: take off what is below, and "
+            "share what is left": torch.tensor([0.4**n, 0.9**n, 0.9**n, 1.0]),
+            "n p Fⁿ⁻¹ is a density, for rewards that no two answers share and answers that are "
+            "never written twice": n * p * torch.tensor([0.4, 0.9, 0.9, 1.0]) ** (n - 1),
             "equal rewards were counted several times: the probabilities sum to more than 1": top,
             "a tie goes to the answers in proportion to how often each is written, not in halves": (
                 top * torch.tensor([1.0, 0.5, 0.5, 1.0])
@@ -275,9 +288,13 @@ def ex_11_8(attempt):
             close(attempt(kl, gain), top**2, "the KL at the peak", rtol=tol, atol=1e-6, known=known)
         shifted = d * (a - b * d) + 0.1  # judges who are a little too kind
         X = torch.stack([d, -(d**2)], 1)
+        a, b = torch.linalg.lstsq(X / d[:, None], (shifted / d)[:, None]).solution[:, 0]
         fit_a, fit_b = torch.linalg.lstsq(X, shifted[:, None]).solution[:, 0]
         known = {
             "you fitted a constant, too: at the reference the gain is 0 by definition": top**2,
+            "least squares is asked for on the gain; you fitted the gain divided by d": float(
+                (a / (2 * b)) ** 2
+            ),
         }
         got = attempt(kl, shifted)
         close(got, float((fit_a / (2 * fit_b)) ** 2), "the KL at the peak", rtol=1e-4, known=known)

@@ -51,12 +51,14 @@ MISTAKES = {
         ((".detach()", ""), "must be detached"),
         (("return d * logp", "return d"), "no gradient"),
         (("return d * logp", "return (logp - ref_logp) ** 2"), "twice"),
+        (("return d * logp", "return logp.exp() * (logp - ref_logp)"), "once more"),
     ],
     "11.6": [
         (("kept = x[mask]", "kept = x"), "taken over the padding, too"),
         (("kept = x[mask]", "kept = x * mask"), "zeros count"),
         (("kept.std()", "kept.std(correction=0)"), "n − 1"),
         (("return torch.where(mask, scaled, 0.0)", "return scaled"), "come out as 0"),
+        (("torch.where(mask, scaled, 0.0)", "scaled * mask"), "rather than multiply"),
     ],
     "11.7": [
         (("(below + equal) ** n - below**n", "(below + equal) ** n"), "subtract what is below"),
@@ -73,6 +75,8 @@ MISTAKES = {
         ),
         ("def best_of_n(p, reward, n):\n    return p**n\n", "all n are this answer"),
         ("def best_of_n(p, reward, n):\n    return 1 - (1 - p) ** n\n", "written at all"),
+        (("top * p[i] / equal", "(below + equal) ** n"), "take off what is below"),
+        (("top * p[i] / equal", "n * p[i] * (below + equal) ** (n - 1)"), "a density"),
     ],
     "11.8": [
         (
@@ -95,6 +99,13 @@ MISTAKES = {
         (
             ("float((a / (2 * b)) ** 2)", "float((a / b) ** 2 / 2)"),
             "square the half",
+        ),
+        (
+            "def peak(kl, gain):\n    d = kl.sqrt()\n"
+            "    X = torch.stack([torch.ones_like(d), -d], dim=1)\n"
+            "    a, b = torch.linalg.lstsq(X, (gain / d)[:, None]).solution[:, 0]\n"
+            "    return float((a / (2 * b)) ** 2)\n",
+            "gain divided by d",
         ),
     ],
 }
