@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llmlib.data.tokens import DataError
@@ -16,10 +16,16 @@ def load_corpus(source: str | Path, *, field: str = "text", split: str = "train"
     source  a text file (one document), a `.jsonl` or `.jsonl.gz` file (a JSON string or an object
             a line; `field` names the object's text), a `.parquet` file (column `field`; needs
             pyarrow), a folder (all such files under it, sorted by path), or a dataset's name on the
-            Hugging Face hub ("owner/name"), of which the files of `split` are downloaded.
+            Hugging Face hub, "owner/name", or "owner/name:folder" for a part of it. Of `split`
+            those files count that have its name in their path; where none has, "train" is all.
+
+    Files are read one by one as the documents are asked for, JSON lines and parquet in pieces. A
+    hub's file is downloaded when its turn comes, into the hub's usual cache: who takes the first
+    thousand documents of a terabyte waits for one file.
 
     Empty documents are left out. Raises `FileNotFoundError` where there is nothing of that name,
-    `DataError` (a ValueError) where a file is not what its name says, each naming the file.
+    `ConnectionError` where the hub does not help, and `DataError` (a ValueError) where a file is
+    not what its name says, each naming the file.
     """
     path = Path(source).expanduser()
     if path.is_file():
@@ -29,14 +35,15 @@ def load_corpus(source: str | Path, *, field: str = "text", split: str = "train"
         if not files:
             raise FileNotFoundError(f"no text in folder {path}: it has no {', '.join(SUFFIXES)}")
         return _documents(files, field)
-    if path.suffix in (".txt", ".md", ".jsonl", ".gz", ".parquet") or str(source).count("/") != 1:
+    name, _, folder = str(source).partition(":")
+    if path.suffix in (".txt", ".md", ".jsonl", ".gz", ".parquet") or name.count("/") != 1:
         raise FileNotFoundError(
             f"no file or folder {path}; a dataset on the hub is written as 'owner/name'"
         )
-    return _documents(_download(str(source), split), field)
+    return _documents(_downloads(name, _hub_files(name, folder, split)), field)
 
 
-def _documents(files: list[Path], field: str) -> Iterator[str]:
+def _documents(files: Iterable[Path], field: str) -> Iterator[str]:
     """The non-empty documents of `files`."""
     for path in files:
         for text in _read(path, field):
@@ -96,22 +103,44 @@ def _read_parquet(path: Path, field: str) -> Iterator[str]:
         yield from (text for text in batch.column(0).to_pylist() if text is not None)
 
 
-def _download(name: str, split: str) -> list[Path]:
-    """The files of a hub dataset's `split`, downloaded into the hub's usual cache."""
-    from huggingface_hub import HfApi, snapshot_download
+def _hub_files(name: str, folder: str, split: str) -> list[str]:
+    """The names of a hub dataset's files: those of `split`, under `folder` if it is not empty."""
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         listed = HfApi().list_repo_files(name, repo_type="dataset")
     except RepositoryNotFoundError as error:
         raise FileNotFoundError(f"no file, folder or hub dataset called {name!r}") from error
-    except OSError as error:
-        raise OSError(
-            f"{name!r} is no local file, and the hub cannot be reached: {error}"
-        ) from error
-    files = [f for f in listed if f.endswith(SUFFIXES) and not f.endswith(".md")]
-    of_split = [f for f in files if split in f] or files
-    if not of_split:
-        raise DataError(f"dataset {name!r} has no text files ({', '.join(SUFFIXES)})")
-    folder = Path(snapshot_download(name, repo_type="dataset", allow_patterns=of_split))
-    return [folder / f for f in sorted(of_split)]
+    except Exception as error:  # of many kinds: offline, refused, timed out
+        raise ConnectionError(_no_hub(name, error)) from error
+    inside = folder.strip("/") + "/" if folder else ""
+    texts = [f for f in listed if f.endswith(SUFFIXES) and not f.endswith(".md")]
+    files = [f for f in texts if f.startswith(inside)]
+    if not files:
+        where = f" in {folder!r}" if folder else ""
+        raise DataError(f"dataset {name!r} has no text files{where} ({', '.join(SUFFIXES)})")
+    of_split = [f for f in files if split in f.removeprefix(inside)]
+    if not of_split and split != "train":
+        raise DataError(f"dataset {name!r} has no file of the split {split!r}, only {files[:3]} …")
+    return sorted(of_split or files)
+
+
+def _downloads(name: str, files: Iterable[str]) -> Iterator[Path]:
+    """Where each file is on this machine, downloaded when it is asked for."""
+    from huggingface_hub import hf_hub_download
+
+    for file in files:
+        try:
+            path = hf_hub_download(name, file, repo_type="dataset")
+        except Exception as error:
+            raise ConnectionError(_no_hub(f"{name}, {file}", error)) from error
+        yield Path(path)
+
+
+def _no_hub(what: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:200]
+    return (
+        f"{what!r} is no local file, and the hub did not give it ({type(error).__name__}: "
+        f"{reason}). Without a network, give a file or a folder"
+    )

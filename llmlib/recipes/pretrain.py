@@ -37,9 +37,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--data",
         default="world",
-        help="world, world-small, a text file, a folder, a .jsonl file or a hub dataset",
+        help="world, world-small, a text file, a folder, a .jsonl file or a hub dataset "
+        "(owner/name, or owner/name:folder)",
     )
     add("--field", default="text", help="the text's field in .jsonl and hub data")
+    add("--data-characters", type=float, help="of own text to use at most, such as 5e10")
+    add("--prepare", action="store_true", help="write tokenizer and tokens, and stop")
     add("--tokenizer", type=Path, help="a tokenizer.json; without it one is trained on the data")
     add("--vocab-size", type=int, default=1024, help="of a tokenizer that is trained")
     add("--tokens", type=float, help="tokens to train on, such as 2e6; default: the data, once")
@@ -49,18 +52,21 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> History:
-    """Run the recipe; see the module's text."""
+def main(argv: list[str] | None = None) -> History | None:
+    """Run the recipe; see the module's text. None if it was asked to prepare the data only."""
     return run.start("pretrain", arguments, pretrain, argv)
 
 
-def pretrain(args: argparse.Namespace, command: str) -> History:
+def pretrain(args: argparse.Namespace, command: str) -> History | None:
     """Prepare the data, train, evaluate, and write the result to `args.out`."""
     runtime.seed_all(args.seed)
     source = WorldText(args) if args.data in ("world", "world-small") else OwnText(args)
     with parallel.main_first():
         tok = get_tokenizer(args, source)
         data = get_data(args, source, tok)
+    if args.prepare:
+        run.say(f"{data.n_tokens:,} tokens are ready in {args.out}: the same without --prepare")
+        return None
     held_out, log_probs = source.held_out()
 
     device = runtime.pick_device(args.device)

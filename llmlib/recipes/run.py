@@ -19,8 +19,15 @@ from llmlib.checkpoint import Checkpoint, CheckpointError
 from llmlib.data import DataError
 from llmlib.train import TrainConfig, TrainingDiverged
 
-MAY_CHANGE = {"out", "save_every", "eval_every", "grad_accum", "compile"}  # when going on
-DECIDE_THE_TEXT = {"data", "field", "tokenizer", "vocab_size", "tokens", "seed"}
+MAY_CHANGE = {
+    "out",
+    "save_every",
+    "eval_every",
+    "grad_accum",
+    "compile",
+    "prepare",
+}  # when going on
+DECIDE_THE_TEXT = {"data", "field", "data_characters", "tokenizer", "vocab_size", "tokens", "seed"}
 
 
 # -- the command line -------------------------------------------------------------------------
@@ -121,7 +128,7 @@ def check_same_run(args: argparse.Namespace) -> None:
     changed = [
         f"{name}: {before.get(name)} → {value}"
         for name, value in settings.items()
-        if name in fixed and before.get(name) != value
+        if name in fixed and before.get(name, value) != value  # a newer option has no value before
     ]
     if changed:
         raise SystemExit(

@@ -67,7 +67,9 @@ class OwnText:
         return list(at_most(islice(texts, self.args.held_out), HELD_OUT_CHARACTERS)), None
 
     def _documents(self) -> Iterator[str]:
-        return load_corpus(self.args.data, field=self.args.field)
+        texts = load_corpus(self.args.data, field=self.args.field)
+        most = self.args.data_characters
+        return at_most(texts, round(most)) if most else texts
 
     def _cut(self) -> Iterator[tuple[str, int]]:
         """Each text, and where its last tenth begins: at a line's beginning if one is near."""

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -302,15 +303,95 @@ def test_corpora_that_are_not_what_they_say(tmp_path):
             load_corpus(missing)
 
 
-def test_a_hub_dataset_is_downloaded_file_by_file(tmp_path, monkeypatch):
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub on this disk, with one dataset; the list that it gives notes each download."""
     files = ["README.md", "data/train-0.jsonl", "data/train-1.jsonl", "data/test-0.jsonl"]
+    files += ["sample/a/0.txt", "sample/b/1.txt"]
     for i, name in enumerate(files):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(json.dumps({"text": f"document {i}"}))
-    asked = {}
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", lambda *a, **k: files)
-    monkeypatch.setattr(
-        "huggingface_hub.snapshot_download", lambda name, **k: asked.update(k) or str(tmp_path)
-    )
-    assert list(load_corpus("owner/name")) == ["document 1", "document 2"]
-    assert asked["allow_patterns"] == files[1:3]
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        text = f"document {i}"
+        (tmp_path / name).write_text(text if name.endswith("txt") else json.dumps({"text": text}))
+    asked = []
+
+    def listed(api, name, repo_type):
+        assert repo_type == "dataset"
+        if name != "owner/name":
+            raise OSError("no route to the hub")
+        return files
+
+    def download(name, file, repo_type):
+        assert (name, repo_type) == ("owner/name", "dataset")
+        asked.append(file)
+        if not (tmp_path / file).exists():
+            raise RuntimeError("404: gone")
+        return str(tmp_path / file)
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", listed)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    return asked
+
+
+def test_a_hub_dataset_is_streamed_file_by_file(hub):
+    documents = load_corpus("owner/name")
+    assert hub == [], "nothing is downloaded before a document is asked for"
+    assert next(documents) == "document 1" and hub == ["data/train-0.jsonl"]
+    assert list(documents) == ["document 2"]
+    assert hub == ["data/train-0.jsonl", "data/train-1.jsonl"]
+
+
+def test_parts_and_splits_of_a_hub_dataset(hub, tmp_path):
+    assert list(load_corpus("owner/name", split="test")) == ["document 3"]
+    assert list(load_corpus("owner/name:sample")) == ["document 4", "document 5"]
+    assert list(load_corpus("owner/name:sample/b")) == ["document 5"]
+    with pytest.raises(DataError, match="no text files in 'other'"):
+        load_corpus("owner/name:other")
+    with pytest.raises(DataError, match="no file of the split 'validation'"):
+        load_corpus("owner/name", split="validation")
+    with pytest.raises(ConnectionError, match=r"owner/elsewhere.*no route.*file or a folder"):
+        load_corpus("owner/elsewhere")
+    (tmp_path / "data" / "train-1.jsonl").unlink()
+    with pytest.raises(ConnectionError, match=r"train-1.*404: gone"):
+        list(load_corpus("owner/name"))
+
+
+def test_lines_are_read_one_by_one(tmp_path):
+    """A broken line is met when its turn comes, and not before."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text('"one"\n"two"\nbroken')
+    documents = load_corpus(path)
+    assert [next(documents), next(documents)] == ["one", "two"]
+    with pytest.raises(DataError, match="line 3"):
+        next(documents)
+
+
+def test_parquet_is_read_in_pieces(tmp_path, monkeypatch):
+    """With a stand-in for pyarrow, which the course does not install."""
+    from types import ModuleType, SimpleNamespace
+
+    class ParquetFile:
+        def __init__(self, path):
+            self.schema_arrow = SimpleNamespace(names=["text", "url"])
+            self.rows = json.loads(path.read_text())
+
+        def iter_batches(self, columns):
+            assert columns == ["text"]
+            for i in range(0, len(self.rows), 2):
+                part = self.rows[i : i + 2]
+                yield SimpleNamespace(column=lambda n, p=part: SimpleNamespace(to_pylist=lambda: p))
+
+    path = tmp_path / "rows.parquet"
+    path.write_text(json.dumps(["one", None, "", "two"]))
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match="pip install pyarrow"):
+        next(load_corpus(path))
+    stand_in = ModuleType("pyarrow.parquet")
+    stand_in.ParquetFile = ParquetFile
+    package = ModuleType("pyarrow")
+    package.parquet = stand_in
+    monkeypatch.setitem(sys.modules, "pyarrow", package)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", stand_in)
+    assert list(load_corpus(path)) == ["one", "two"]
+    with pytest.raises(DataError, match=r"no column 'body'; it has \['text', 'url'\]"):
+        next(load_corpus(path, field="body"))

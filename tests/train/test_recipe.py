@@ -207,6 +207,20 @@ def test_a_refused_command_can_be_corrected_in_the_same_folder(corpus, tmp_path)
     assert pretrain.main(arguments(corpus, out, "--tokens", "2300")).step[-1] == 18
 
 
+def test_data_can_be_prepared_first_and_limited(corpus, texts, tmp_path, capsys):
+    out = tmp_path / "run"
+    some = arguments(corpus, out, "--tokens", "300", "--data-characters", "4e3")
+    assert pretrain.main([*some, "--prepare"]) is None
+    assert "tokens are ready" in capsys.readouterr().out
+    assert (out / "tokens").exists() and not (out / "model.safetensors").exists()
+    source = pretrain.OwnText(pretrain.arguments(some))
+    assert sum(map(len, source.texts())) + sum(map(len, source.held_out()[0])) == 4000
+    pretrain.main(some)
+    assert "tokenizing" not in capsys.readouterr().out and (out / "model.safetensors").exists()
+    with pytest.raises(SystemExit, match=r"data_characters: 4000.0 → 5000.0"):
+        pretrain.main([*some, "--data-characters", "5e3"])
+
+
 @pytest.mark.parametrize("what", ["nothing", "not text", "stopped"])
 def test_the_command_line_answers_in_a_line(tmp_path, monkeypatch, what):
     """Mistakes of the user, and Ctrl-C before the first step, end without a traceback."""
