@@ -7,6 +7,7 @@ from llmlib.checkpoint.hf.family import (
     Family,
     Names,
     activation,
+    either,
     read_rope,
     their_activation,
     unsupported,
@@ -28,10 +29,9 @@ def read_falcon(raw: dict) -> ModelConfig:
     parallel = new or raw.get("parallel_attn", True)
     bias = raw.get("bias", False)
     position = {"pos": "alibi", "alibi_scaled": True} if raw.get("alibi") else read_rope(raw)
-    width = raw["n_embed"] if raw.get("n_embed") else raw["hidden_size"]
     return ModelConfig(
         vocab_size=raw["vocab_size"],
-        d_model=width,
+        d_model=either(raw, "n_embed", "hidden_size"),
         n_layers=raw["num_hidden_layers"],
         n_heads=heads,
         n_kv_heads=kv_heads,

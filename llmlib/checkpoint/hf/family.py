@@ -107,6 +107,14 @@ def their_activation(config: ModelConfig) -> str:
     return names.get(config.activation, config.activation)
 
 
+def either(raw: dict, *names: str):
+    """The first of these fields that config.json has: files of several ages name it differently."""
+    for name in names:
+        if raw.get(name) is not None:
+            return raw[name]
+    raise KeyError(names[0])
+
+
 def unsupported(raw: dict, **only: object) -> None:
     """Refuse options that would change the result and that the model does not have."""
     for option, value in only.items():

@@ -8,6 +8,7 @@ from llmlib.checkpoint.hf.family import (
     Family,
     Names,
     activation,
+    either,
     read_rope,
     their_activation,
     transposed,
@@ -26,11 +27,11 @@ def read_gpt2(raw: dict) -> ModelConfig:
     unsupported(raw, add_cross_attention=False)
     return ModelConfig(
         vocab_size=raw["vocab_size"],
-        d_model=raw["n_embd"],
-        n_layers=raw["n_layer"],
-        n_heads=raw["n_head"],
+        d_model=either(raw, "n_embd", "hidden_size"),
+        n_layers=either(raw, "n_layer", "num_hidden_layers"),
+        n_heads=either(raw, "n_head", "num_attention_heads"),
         d_ff=raw.get("n_inner"),
-        max_seq_len=raw["n_positions"],
+        max_seq_len=either(raw, "n_positions", "max_position_embeddings"),
         norm_eps=raw.get("layer_norm_epsilon", 1e-5),
         activation=activation(raw.get("activation_function", "gelu_new")),
         pos="learned",
@@ -72,11 +73,11 @@ def names_gpt2(config: ModelConfig) -> Names:
 def read_gptj(raw: dict) -> ModelConfig:
     return ModelConfig(
         vocab_size=raw["vocab_size"],
-        d_model=raw["n_embd"],
-        n_layers=raw["n_layer"],
-        n_heads=raw["n_head"],
+        d_model=either(raw, "n_embd", "hidden_size"),
+        n_layers=either(raw, "n_layer", "num_hidden_layers"),
+        n_heads=either(raw, "n_head", "num_attention_heads"),
         d_ff=raw.get("n_inner"),
-        max_seq_len=raw["n_positions"],
+        max_seq_len=either(raw, "n_positions", "max_position_embeddings"),
         norm_eps=raw.get("layer_norm_epsilon", 1e-5),
         activation=activation(raw.get("activation_function", "gelu_new")),
         pos="rope",
@@ -170,12 +171,11 @@ def names_neox(config: ModelConfig) -> Names:
 
 def read_bloom(raw: dict) -> ModelConfig:
     unsupported(raw, apply_residual_connection_post_layernorm=False)
-    width = raw["n_embed"] if raw.get("n_embed") else raw["hidden_size"]
     return ModelConfig(
         vocab_size=raw["vocab_size"],
-        d_model=width,
-        n_layers=raw["n_layer"],
-        n_heads=raw["n_head"],
+        d_model=either(raw, "n_embed", "hidden_size"),
+        n_layers=either(raw, "n_layer", "num_hidden_layers"),
+        n_heads=either(raw, "n_head", "num_attention_heads"),
         max_seq_len=raw.get("seq_length", 2048),
         norm_eps=raw.get("layer_norm_epsilon", 1e-5),
         embed_norm=True,
