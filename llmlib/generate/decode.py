@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from llmlib.model import KVCache, Transformer
+from llmlib.model.step import fast_step
 
 from .constrained import ConstrainedRows, Constraint
 from .sampling import Generators, Sampling, penalize, sample
+
+WORTH_A_COPY = 6  # tokens from which on a copy of the weights, as `fast_step` makes it, pays
 
 Prompts = Tensor | Sequence[int] | Sequence[Sequence[int]]
 
@@ -127,13 +130,16 @@ class Decoding:
             ids = self.tokens if self.is_real is None else self.tokens.where(self.is_real, -1)
             self.seen = self.seen.scatter_(1, ids % (config.vocab_size + 1), True)[:, :-1]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def steps(self) -> Iterator[list[tuple[int, int]]]:
         """For each step, (row, new id) of the rows that still go on."""
         rules, is_real, new = self.rules, self.is_real, self.tokens
         alive = [row for row in range(self.n_rows) if rules is None or not rules.ended(row)]
-        for _ in range(self.n_new if alive else 0):
-            logits = self._logits(new, is_real)  # (B, V)
+        step = None
+        for n in range(self.n_new if alive else 0):
+            if n == 1 and self.cache is not None and self.n_new >= WORTH_A_COPY:
+                step = fast_step(self.model, self.cache)
+            logits = self._logits(new, is_real) if step is None else step(new)  # (B, V)
             if rules is not None:
                 logits = rules.restrict(logits, alive)
             new = self._choose(logits)  # (B, 1)
