@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llmlib.model import KVCache, ModelConfig, Transformer, document_positions
+from llmlib.model import KVCache, ModelConfig, RopeScaling, Transformer, document_positions
 from llmlib.model.attention import causal_mask, scaled_dot_product, window_mask
 
 BASE = ModelConfig(vocab_size=60, d_model=48, n_layers=3, n_heads=6, max_seq_len=64, init_std=0.15)
@@ -24,6 +24,46 @@ VARIANTS = {
     "sinusoidal, post": {"pos": "sinusoidal", "norm_place": "post", "gated": False},
     "parallel, partial": {"parallel": True, "rope_dim": 4, "tie_embeddings": False},
     "bare": {"pos": "none", "norm": "none", "activation": "relu2"},
+    "sandwich, caps, some windows": {
+        "norm_place": "sandwich",
+        "qk_norm": "head",
+        "n_kv_heads": 2,
+        "window": 6,
+        "window_layers": (True, False, True),
+        "rope_theta_local": 50.0,
+        "rope_scaling": RopeScaling("linear", 2.0),
+        "attn_scale": 0.4,
+        "attn_softcap": 2.0,
+        "logit_softcap": 3.0,
+        "embed_scale": 2.0,
+    },
+    "branch, experts": {
+        "norm_place": "branch",
+        "qk_norm": "full",
+        "rope_interleaved": True,
+        "n_kv_heads": 3,
+        "n_experts": 4,
+        "n_experts_per_token": 2,
+        "d_expert": 20,
+    },
+    "relative, shared norm": {
+        "pos": "relative",
+        "rel_buckets": 8,
+        "rel_max_distance": 16,
+        "parallel": True,
+        "shared_norm": True,
+        "embed_norm": True,
+        "attn_scale": 1.0,
+        "logit_scale": 0.5,
+        "bias_head": True,
+    },
+    "alibi scaled, offset head": {
+        "pos": "alibi",
+        "alibi_scaled": True,
+        "tie_embeddings": False,
+        "bias_head": True,
+        "final_norm": False,
+    },
 }
 
 

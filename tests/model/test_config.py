@@ -1,12 +1,21 @@
 """Configurations: what they refuse, and how many parameters and operations they stand for."""
 
+import dataclasses
+import json
 import math
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from llmlib.model import PRESETS, ModelConfig, Transformer, count_parameters, flops_per_token
+from llmlib.model import (
+    PRESETS,
+    ModelConfig,
+    RopeScaling,
+    Transformer,
+    count_parameters,
+    flops_per_token,
+)
 
 SMALL = ModelConfig(vocab_size=50, d_model=48, n_layers=2, n_heads=4, max_seq_len=32)
 
@@ -64,6 +73,7 @@ def test_gpt2_by_hand():
         {"n_kv_heads": 2},
         {"gated": False, "activation": "gelu", "d_ff": 100},
         {"tie_embeddings": False, "d_head": 20},
+        {"n_experts": 4, "n_experts_per_token": 2, "d_expert": 24},
     ],
 )
 def test_flops_equal_torchs_own_counter(changes):
@@ -83,6 +93,9 @@ def test_flops_equal_torchs_own_counter(changes):
 def test_flops_of_a_window_and_of_the_shorthand():
     config = SMALL.replace(window=8)
     assert flops_per_token(config, 32)["scores"] == flops_per_token(SMALL, 8)["scores"]
+    half = config.replace(window_layers=(True, False))
+    both = flops_per_token(SMALL, 8)["scores"] + flops_per_token(SMALL, 32)["scores"]
+    assert flops_per_token(half, 32)["scores"] == both / 2
     gpt3 = PRESETS["gpt3-175b"]
     six_n = 6 * count_parameters(gpt3)["non_embedding"]
     assert 1.0 < flops_per_token(gpt3, 2048)["training"] / six_n < 1.04
@@ -119,11 +132,45 @@ def test_defaults_are_filled_in_and_follow_a_replace():
         ({"parallel": True, "norm_place": "post"}, "parallel"),
         ({"pos": "sinusoidal", "d_model": 45, "d_head": 12}, "even d_model"),
         ({"norm_eps": 0.0}, "norm_eps"),
+        ({"qk_norm": "row"}, "qk_norm must be one of"),
+        ({"norm": "none", "qk_norm": "head"}, "need a norm"),
+        ({"norm": "none", "embed_norm": True}, "need a norm"),
+        ({"shared_norm": True}, "shared_norm needs parallel"),
+        ({"parallel": True, "norm_place": "sandwich"}, "parallel"),
+        ({"n_experts": 4}, "n_experts_per_token"),
+        ({"n_experts": 4, "n_experts_per_token": 5}, "n_experts_per_token"),
+        ({"n_experts_per_token": 1}, "n_experts_per_token"),
+        ({"d_expert": 8}, "needs n_experts"),
+        ({"n_experts": -1}, "n_experts"),
+        ({"pos_offset": -1}, "pos_offset"),
+        ({"window_layers": (True, False)}, "needs a window"),
+        ({"window": 4, "window_layers": (True,)}, "each of n_layers 2"),
+        ({"rope_theta_local": 10.0}, "needs window_layers"),
+        ({"pos": "relative", "rel_max_distance": 16}, "rel_max_distance"),
+        ({"attn_scale": 0.0}, "attn_scale"),
+        ({"attn_softcap": -1.0}, "attn_softcap"),
+        ({"logit_softcap": 0.0}, "logit_softcap"),
+        ({"embed_scale": 0.0}, "embed_scale"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         SMALL.replace(**changes)
+
+
+def test_a_config_survives_json():
+    """Checkpoints keep it so: tuples become lists, the scaling a dictionary."""
+    scaling = RopeScaling("llama3", 8.0, 1.0, 4.0, 64)
+    config = SMALL.replace(rope_scaling=scaling, window=4, window_layers=(True, False))
+    again = ModelConfig(**json.loads(json.dumps(dataclasses.asdict(config))))
+    assert again == config and again.rope_scaling == scaling
+    assert hash(again) == hash(config)
+    with pytest.raises(ValueError, match="linear"):
+        RopeScaling("yarn", 8.0)
+    with pytest.raises(ValueError, match="factor"):
+        RopeScaling("linear", 0.5)
+    with pytest.raises(ValueError, match="EncoderDecoder"):
+        Transformer(SMALL.replace(n_encoder_layers=2))
 
 
 def test_initial_spread():

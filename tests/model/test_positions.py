@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from llmlib.model import ModelConfig, Transformer
-from llmlib.model.positions import alibi_bias, alibi_slopes, apply_rope, rope_angles, sinusoidal
+from llmlib.model.config import RopeScaling
+from llmlib.model.positions import (
+    alibi_bias,
+    alibi_slopes,
+    apply_rope,
+    relative_buckets,
+    rope_angles,
+    sinusoidal,
+)
 
 SMALL = ModelConfig(vocab_size=50, d_model=48, n_layers=2, n_heads=6, max_seq_len=64, init_std=0.3)
 
@@ -44,7 +52,39 @@ def test_rope_depends_on_distance_only():
     assert abs(score(3, 1) - score(4, 1)) > 1e-2
 
 
-@pytest.mark.parametrize("pos", ["rope", "alibi", "none"])
+def test_interleaved_rope_turns_neighbours():
+    x, angles = torch.randn(1, 1, 5, 10), rope_angles(torch.arange(5), 6, 100.0)
+    turned = apply_rope(x, angles.cos(), angles.sin(), interleaved=True)
+    order = [0, 2, 4, 1, 3, 5, 6, 7, 8, 9]  # evens to the first half, odds to the second
+    halves = apply_rope(x[..., order], angles.cos(), angles.sin())
+    assert torch.allclose(turned[..., order], halves, atol=1e-6)
+
+
+def test_scaled_rope():
+    """Wavelengths of 6.3, 62.8 and 628 positions; 80 in training: 12.7, 1.3 and 0.13 turns."""
+    linear = rope_angles(torch.arange(9), 6, 1000.0, RopeScaling("linear", 4.0))
+    assert torch.allclose(linear, rope_angles(torch.arange(9) / 4, 6, 1000.0))
+    plain = rope_angles(torch.tensor([1]), 6, 1000.0)[0].tolist()
+    assert plain == pytest.approx([1, 0.1, 0.01])
+    scaling = RopeScaling("llama3", 8.0, 1.0, 4.0, original_max_seq_len=80)
+    scaled = rope_angles(torch.tensor([1]), 6, 1000.0, scaling)[0].tolist()
+    share = (80 * 0.1 / (2 * math.pi) - 1) / 3
+    assert scaled == pytest.approx([1, share * 0.1 + (1 - share) * 0.1 / 8, 0.01 / 8])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_relative_buckets_are_t5s(causal):
+    attention = pytest.importorskip("transformers.models.t5.modeling_t5").T5Attention
+    distance = torch.arange(300)[None, :] - torch.arange(300)[:, None]  # key - query
+    theirs = attention._relative_position_bucket(distance, not causal, 32, 128)
+    ours = relative_buckets(300, causal=causal)
+    seen = distance <= 0 if causal else distance == distance
+    assert torch.equal(ours[seen], theirs[seen])
+    assert torch.equal(relative_buckets(2, 300, causal=causal), ours[-2:])
+    assert ours.min() == 0 and ours.max() == 31
+
+
+@pytest.mark.parametrize("pos", ["rope", "alibi", "relative", "none"])
 def test_relative_schemes_ignore_a_shift(pos):
     model, ids = Transformer(SMALL.replace(pos=pos)), torch.arange(20)[None]
     shifted = model(ids, position_ids=torch.arange(20) + 31)
@@ -58,7 +98,7 @@ def test_absolute_schemes_see_a_shift(pos):
     assert (model(ids) - shifted).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("pos", ["learned", "sinusoidal", "rope", "alibi"])
+@pytest.mark.parametrize("pos", ["learned", "sinusoidal", "rope", "alibi", "relative"])
 def test_every_scheme_tells_order(pos):
     """Without positions the last token cannot tell the order of one layer's earlier ones."""
     a, b = torch.tensor([[1, 2, 3, 4]]), torch.tensor([[2, 1, 3, 4]])
