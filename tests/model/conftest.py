@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.model.references import REFERENCES, reference
+from tests.model.references import REFERENCES, reference, save_t5
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,13 @@ def save_reference(tmp_path_factory):
 def saved(request, save_reference):
     """(the Hugging Face model, the folder it was saved to), for every style of every family."""
     return save_reference(request.param)
+
+
+@pytest.fixture(scope="session", params=["1.0", "1.1"])
+def t5(request, tmp_path_factory):
+    """(the Hugging Face model, the folder it was saved to), for both revisions of T5."""
+    folder = tmp_path_factory.mktemp("t5")
+    return save_t5(request.param, folder), folder
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,12 @@ At the default initialisation (std 0.02, biases 0, norms 1) a wrong activation c
 of 2e-5; with weights of ordinary size hardly any mistake does.
 """
 
+import json
 import math
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 TOLERANCE = 2e-5
 VOCAB = 97
@@ -50,7 +52,7 @@ HEAD = {"tie_word_embeddings": False}
 REFERENCES: dict[str, tuple[str, dict]] = {
     "gpt2": ("GPT2", GPT | {"n_layer": 3}),
     "gptj": ("GPTJ", GPT | {"rotary_dim": 6}),
-    "pythia": ("GPTNeoX", NEOX),
+    "pythia": ("GPTNeoX", NEOX | {"num_attention_heads": 3}),  # two pairs rotated
     "neox-sequential": ("GPTNeoX", NEOX | {"use_parallel_residual": False, "rotary_pct": 0.5}),
     "bloom": ("Bloom", BLOOM | {"n_head": 8}),
     "bloom-6-heads": ("Bloom", BLOOM | {"n_head": 6}),
@@ -104,6 +106,19 @@ REFERENCES: dict[str, tuple[str, dict]] = {
 }
 
 
+T5 = {
+    "vocab_size": VOCAB,
+    "d_model": 32,
+    "d_kv": 12,
+    "d_ff": 48,
+    "num_layers": 2,
+    "num_decoder_layers": 3,
+    "num_heads": 3,
+    "dropout_rate": 0.0,
+    "decoder_start_token_id": 0,
+}
+
+
 def reference(name: str):
     """A small `transformers` model of that style, in float32 and eval mode."""
     transformers = pytest.importorskip("transformers")
@@ -131,6 +146,35 @@ def rerandomise(model: torch.nn.Module, seed: int = 0) -> None:
             parameter.copy_(0.5 / math.sqrt(min(parameter.shape[-2:])) * noise)
         else:
             parameter.add_(0.2 * noise)
+
+
+def save_t5(revision: str, folder):
+    """A tiny T5 "1.0" or "1.1", saved in `folder`.
+
+    A 1.1 made from a configuration would be tied to its embedding: its head is added to the file,
+    and the field set that says so.
+    """
+    transformers = pytest.importorskip("transformers")
+    kind = "gated-gelu" if revision == "1.1" else "relu"
+    model = transformers.T5ForConditionalGeneration(
+        transformers.T5Config(**T5, feed_forward_proj=kind)
+    )
+    rerandomise(model)
+    model.save_pretrained(folder)
+    if revision == "1.1":
+        raw = json.loads((folder / "config.json").read_text()) | {"tie_word_embeddings": False}
+        raw.pop("scale_decoder_outputs", None)
+        head = torch.randn(VOCAB, 32, generator=torch.Generator().manual_seed(9)) / 10
+        write(folder, raw, load_file(folder / "model.safetensors") | {"lm_head.weight": head})
+        model = transformers.T5ForConditionalGeneration.from_pretrained(folder)
+        assert not torch.equal(model.lm_head.weight, model.shared.weight)
+    return model.eval()
+
+
+def write(folder, config: dict, tensors: dict[str, torch.Tensor]) -> None:
+    """A checkpoint's two files."""
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file({n: t.contiguous() for n, t in tensors.items()}, folder / "model.safetensors")
 
 
 def batch(rows: int = 3, length: int = 40, seed: int = 1) -> torch.Tensor:

@@ -5,55 +5,15 @@ import json
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from llmlib.checkpoint.hf import from_hf, to_hf
 from llmlib.generate import generate_pairs
 from llmlib.model import DecoderCache, EncoderDecoder
-from tests.model.references import TOLERANCE, VOCAB, batch, difference, padding, rerandomise
+from tests.model.references import TOLERANCE, batch, difference, padding, write
 
 FILE = "model.safetensors"
 STACKS = ("encoder", "decoder")
-FIELDS = {
-    "vocab_size": VOCAB,
-    "d_model": 32,
-    "d_kv": 12,
-    "d_ff": 48,
-    "num_layers": 2,
-    "num_decoder_layers": 3,
-    "num_heads": 3,
-    "dropout_rate": 0.0,
-    "decoder_start_token_id": 0,
-}
-
-
-def write(folder, config, tensors):
-    (folder / "config.json").write_text(json.dumps(config))
-    save_file({n: t.contiguous() for n, t in tensors.items()}, folder / FILE)
-
-
-@pytest.fixture(scope="session", params=["1.0", "1.1"])
-def t5(request, tmp_path_factory):
-    """(their model, the folder). A 1.1 made from a configuration would be tied: its head is added
-    to the file, and the field set that says so."""
-    folder = tmp_path_factory.mktemp("t5")
-    revision = request.param == "1.1"
-    kind = "gated-gelu" if revision else "relu"
-    config = transformers.T5Config(**FIELDS, feed_forward_proj=kind)
-    model = transformers.T5ForConditionalGeneration(config)
-    with torch.no_grad():
-        rerandomise(model)
-    model.save_pretrained(folder)
-    if revision:
-        raw = json.loads((folder / "config.json").read_text())
-        raw |= {"tie_word_embeddings": False}
-        raw.pop("scale_decoder_outputs", None)
-        tensors = load_file(folder / FILE)
-        head = torch.randn(VOCAB, 32, generator=torch.Generator().manual_seed(9)) / 10
-        write(folder, raw, tensors | {"lm_head.weight": head})
-        model = transformers.T5ForConditionalGeneration.from_pretrained(folder)
-        assert not torch.equal(model.lm_head.weight, model.shared.weight)
-    return model.eval(), folder
 
 
 def inputs():
