@@ -37,7 +37,8 @@ def adjust(
     temperature: logits are divided by it; 0 puts everything on the likeliest (a tie: lowest id).
     top_k: only the k likeliest tokens, and those exactly as likely as the k-th (Fan et al. 2018).
     top_p: only the fewest likeliest that add up to at least p, at least one (nucleus sampling,
-        Holtzman et al. 2020); of equally likely ones at the edge the lower ids go first.
+        Holtzman et al. 2020); of equally likely ones at the edge the lowest ids (`transformers`
+        sorts unstably there: it keeps as many, but which ones is chance).
     min_p: only tokens at least min_p times as likely as the likeliest (Nguyen et al. 2024).
     """
     probs, order = _ranked(logits, temperature, top_k, top_p, min_p)
@@ -73,7 +74,7 @@ def _ranked(logits, temperature, top_k, top_p, min_p) -> tuple[Tensor, Tensor | 
         return F.one_hot(logits.argmax(dim=-1), logits.shape[-1]).float(), None
     logits, order = logits.float() / temperature, None
     if top_k is not None or top_p is not None:
-        logits, order = (t.flip(-1) for t in logits.sort(dim=-1, stable=True))
+        logits, order = logits.sort(dim=-1, descending=True, stable=True)
     if top_k is not None and top_k < logits.shape[-1]:
         logits = logits.masked_fill(logits < logits[:, top_k - 1 : top_k], -torch.inf)
     probs = logits.softmax(dim=-1)
@@ -101,7 +102,10 @@ class Sampling(NamedTuple):
     def check(self) -> None:
         """Raise ValueError, with the name, for a value that cannot be."""
         for name, value in self._asdict().items():
-            if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            may_be_none = name in ("top_k", "top_p", "min_p")
+            if not (value is None and may_be_none) and (
+                isinstance(value, bool) or not isinstance(value, Real)
+            ):
                 raise ValueError(f"{name} must be a number, not {value!r}")
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature must be 0 (greedy) or above, not {self.temperature}")
