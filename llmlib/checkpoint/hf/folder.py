@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-WANTED = ["config.json", "model*.safetensors", "model.safetensors.index.json"]
+INDEX = "model.safetensors.index.json"  # of shards: which tensor is in which file
+WANTED = ["config.json", "model*.safetensors", INDEX]
 WANTED += ["token*.json", "vocab.json", "merges.txt", "special_tokens_map.json"]
 WANTED += ["generation_config.json", "*.jinja"]
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -84,11 +85,17 @@ def read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
                 for key in file.keys():  # noqa: SIM118
                     yield key, file.get_tensor(key)
         except SafetensorError as error:
+            with open(path, "rb") as start:
+                pointer = start.read(27) == b"version https://git-lfs.git"
+            if pointer:
+                raise ValueError(
+                    f"{path} only says where Git LFS keeps the weights: run `git lfs pull` there"
+                ) from error
             raise ValueError(f"{path} is damaged ({error}): fetch it again") from error
 
 
 def _weight_files(folder: Path) -> list[str]:
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if (folder / "model.safetensors").is_file():
         return ["model.safetensors"]
     if not index.is_file():

@@ -56,6 +56,12 @@ def family_of(raw: dict) -> Family:
         raise NotImplementedError(
             f"model_type {kind!r} cannot be read{hint}, only {sorted(FAMILIES)}"
         )
+    if quantized := raw.get("quantization_config"):
+        raise NotImplementedError(
+            f"the weights are quantized ({quantized.get('quant_method', 'unknown method')}), which "
+            "cannot be read: take the model they were made from, and llmlib.quantize if memory is "
+            "short"
+        )
     return FAMILIES[kind]
 
 
