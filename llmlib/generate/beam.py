@@ -3,7 +3,9 @@
 Shapes: R running beams, V vocabulary.
 """
 
+import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -46,12 +48,14 @@ def beam_search(
     as soon as the running beams are worse at their present length). One beam is greedy decoding.
     What is found need not be the likeliest text there is: that would take all V^n of them.
     """
+    for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens)):
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if not math.isfinite(length_penalty):
+        raise ValueError(f"length_penalty must be a finite number, not {length_penalty}")
     tokens, _ = as_batch(ids, model.embed.weight.device)  # (1, T)
-    if beams < 1 or max_new_tokens < 1 or len(tokens) != 1:
-        raise ValueError(
-            f"beam_search needs one prompt, beams and max_new_tokens of at least 1; got "
-            f"{len(tokens)} prompts, beams {beams}, max_new_tokens {max_new_tokens}"
-        )
+    if len(tokens) != 1:
+        raise ValueError(f"beam_search continues one prompt, not {len(tokens)}")
     ends, V = stop_ids(stop, model.config.vocab_size), model.config.vocab_size
     n_new = min(max_new_tokens, room(model, tokens.shape[1]))
     weight = model.embed.weight

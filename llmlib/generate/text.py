@@ -56,7 +56,7 @@ def stream_text(
     A piece is never half a character, and never the beginning of a stop string that may yet come.
     Raises at once, not at the first piece.
     """
-    special = tokenizer.special_tokens
+    text, special = TextStream(tokenizer, stop_strings), tokenizer.special_tokens
     ids = tokenizer.encode(prompt, allowed_special=allowed_special)
     if not ids:
         if "<|endoftext|>" not in special:
@@ -64,7 +64,7 @@ def stream_text(
         ids = [special["<|endoftext|>"]]
     ends = {special[name] for name in stop if name in special}
     new = stream(model, ids, max_new_tokens=max_new_tokens, stop=sorted(ends), **sampling)
-    return _pieces(new, ends, TextStream(tokenizer, stop_strings))
+    return _pieces(new, ends, text)
 
 
 def _pieces(new: Iterator[int], ends: set[int], text: "TextStream") -> Iterator[str]:
