@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from llmlib import tokenizer as tokenizers
 from llmlib.checkpoint.tree import flatten, unflatten
-from llmlib.model import ModelConfig, Transformer
+from llmlib.model import ModelConfig, build
 
 FORMAT = "llmlib-checkpoint-1"
 TRAINER = "trainer"
@@ -112,10 +112,10 @@ def read(path: str | Path) -> Checkpoint:
     )
 
 
-def load(path: str | Path) -> tuple[Transformer, tokenizers.Tokenizer | None, dict]:
+def load(path: str | Path) -> tuple[nn.Module, tokenizers.Tokenizer | None, dict]:
     """(model in float32, tokenizer, meta) of a checkpoint; raises as `read` does."""
     checkpoint = read(path)
-    model = Transformer(checkpoint.config)
+    model = build(checkpoint.config)
     load_weights(model, checkpoint.weights, path)
     return model, checkpoint.tokenizer, checkpoint.meta
 

@@ -3,7 +3,7 @@
 from llmlib.model.cache import KVCache
 from llmlib.model.config import ModelConfig, RopeScaling
 from llmlib.model.count import count_parameters, flops_per_token
-from llmlib.model.encoder_decoder import DecoderCache, EncoderDecoder
+from llmlib.model.encoder_decoder import DecoderCache, EncoderDecoder, build
 from llmlib.model.layers import Routing
 from llmlib.model.presets import PRESETS
 from llmlib.model.transformer import Transformer, document_positions
@@ -17,6 +17,7 @@ __all__ = [
     "RopeScaling",
     "Routing",
     "Transformer",
+    "build",
     "count_parameters",
     "document_positions",
     "flops_per_token",

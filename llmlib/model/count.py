@@ -3,7 +3,7 @@
 import torch
 
 from llmlib.model.config import ModelConfig
-from llmlib.model.encoder_decoder import EncoderDecoder
+from llmlib.model.encoder_decoder import EncoderDecoder, build
 from llmlib.model.transformer import Transformer
 
 PARTS = {  # pieces of a parameter's name, the first that fits -> what it is counted as
@@ -43,10 +43,8 @@ def count_parameters(config: ModelConfig) -> dict[str, int]:
 
 def _one_block_each(config: ModelConfig) -> Transformer | EncoderDecoder:
     """The model with one block in every stack."""
-    config = config.replace(n_layers=1, window_layers=None, rope_theta_local=None)
-    if config.n_encoder_layers:
-        return EncoderDecoder(config.replace(n_encoder_layers=1))
-    return Transformer(config)
+    stacks = {"n_layers": 1, "n_encoder_layers": min(config.n_encoder_layers, 1)}
+    return build(config.replace(**stacks, window_layers=None, rope_theta_local=None))
 
 
 def flops_per_token(config: ModelConfig, seq_len: int) -> dict[str, int]:
@@ -75,7 +73,7 @@ def flops_per_token(config: ModelConfig, seq_len: int) -> dict[str, int]:
     seen += [seq_len] * (attentions - layers)
     hidden = config.d_ff
     if config.n_experts:
-        hidden = config.n_experts_per_token * (config.d_expert or config.d_ff)
+        hidden = config.n_experts_per_token * config.d_expert
     mlp = 2 * d * hidden * (3 if config.gated else 2) + 2 * d * config.n_experts
     parts = {
         "projections": attentions * 2 * d * (2 * width + 2 * kv_width),

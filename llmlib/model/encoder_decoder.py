@@ -17,6 +17,7 @@ from llmlib.model.config import ModelConfig
 from llmlib.model.head import make_head
 from llmlib.model.layers import make_norm
 from llmlib.model.positions import relative_buckets, rope_angles
+from llmlib.model.transformer import Transformer
 
 POSITIONS = ("relative", "rope", "none")  # what both stacks can be told
 
@@ -217,6 +218,11 @@ class EncoderDecoder(nn.Module):
     def _embed(self, ids: Tensor) -> Tensor:
         x = self.embed(ids)
         return x if self.config.embed_scale == 1 else x * self.config.embed_scale
+
+
+def build(config: ModelConfig) -> Transformer | EncoderDecoder:
+    """The model that a configuration describes: with an encoder, or a decoder alone."""
+    return EncoderDecoder(config) if config.n_encoder_layers else Transformer(config)
 
 
 def _check_config(config: ModelConfig) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from llmlib import checkpoint
 from llmlib.data import pair_batches
 from llmlib.model import ModelConfig
 from llmlib.model.encoder_decoder import DecoderCache, EncoderDecoder
@@ -100,6 +101,14 @@ def test_it_learns_to_copy_backwards():
         history = train(model, batches, pair_loss, settings, show=False)
     assert history.loss[0] > 1.9
     assert np.mean(history.loss[-10:]) < 0.9  # four seeds: at most 0.4
+
+
+def test_a_checkpoint_keeps_it(model, tmp_path):
+    checkpoint.save(tmp_path / "m.safetensors", model, None)
+    loaded, _, _ = checkpoint.load(tmp_path / "m.safetensors")
+    source, target = ids_of(9), ids_of(7, seed=1)
+    assert loaded.config == model.config
+    assert torch.equal(loaded(source, target), model(source, target))
 
 
 def test_what_does_not_fit_is_refused():

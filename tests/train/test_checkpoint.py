@@ -107,13 +107,13 @@ def test_a_file_without_its_hash_or_of_another_version_is_refused(saved, monkeyp
     _, path = saved
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-    config = json.loads(metadata["config"]) | {"n_experts": 8}
+    config = json.loads(metadata["config"]) | {"n_thoughts": 8}
     rewritten(path, config=json.dumps(config))
     with pytest.raises(CheckpointError, match="altered"):
         checkpoint.read(path)
     hash = metadata["sha256"]
     monkeypatch.setattr("llmlib.checkpoint.file._digest", lambda *_: hash)
-    with pytest.raises(CheckpointError, match="another version of llmlib.*n_experts"):
+    with pytest.raises(CheckpointError, match="another version of llmlib.*n_thoughts"):
         checkpoint.read(path)
     del metadata["sha256"]
     save_file(load_file(path), path, metadata)
