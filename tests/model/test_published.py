@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from llmlib.checkpoint.hf.write import lost_fields
 from llmlib.model import (
     PRESETS,
     EncoderDecoder,
@@ -49,6 +50,42 @@ def test_every_entry_says_where_it_is_from():
         stated *= 1e9 if "B" in model.stated else 1e6
         near = abs(model.total / stated - 1) < 0.1
         assert near or model.note, f"{name}: a name of {model.stated} needs a word"
+
+
+# the model_type of each family's checkpoints
+KINDS = {
+    "GPT-2": "gpt2",
+    "GPT-3": "gpt2",
+    "OPT": "opt",
+    "T5": "t5",
+    "T5 1.1 / FLAN-T5": "t5",
+    "Pythia": "gpt_neox",
+    "GPT-NeoX": "gpt_neox",
+    "BLOOM": "bloom",
+    "Falcon": "falcon",
+    "StarCoder2": "starcoder2",
+    "Llama 1": "llama",
+    "Llama 2": "llama",
+    "Llama 3": "llama",
+    "Mistral": "mistral",
+    "Mixtral": "mixtral",
+    "Phi-3": "phi3",
+    "OLMo 2": "olmo2",
+    "Gemma 1": "gemma",
+    "Gemma 2": "gemma2",
+    "Gemma 3": "gemma3_text",
+    "Qwen 2.5": "qwen2",
+    "Qwen 3": "qwen3",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_its_familys_checkpoints_say_the_same(name):
+    """Written as that family's config.json and read again, every field comes back: the quirks that
+    from_hf folds in, and that are held to `transformers`, are the ones written down here."""
+    model = MODELS[name]
+    kind = KINDS[model.family] + ("_moe" if model.family == "Qwen 3" and model.active else "")
+    assert lost_fields(model.config, kind) == []
 
 
 def test_presets_have_them_all():

@@ -49,15 +49,16 @@ GEMMA_1 = {
 }
 
 
-def _gemma_2(*sizes, query_scale: int) -> ModelConfig:
-    """Every second layer, from the first on, sees 4,096 tokens."""
+def _gemma_2(*sizes, query_scale: int | None) -> ModelConfig:
+    """Every second layer, from the first on, sees 4,096 tokens. Scores are divided by the root of
+    query_scale; None: of the head's width, as usual."""
     return _sized(
         _GEMMA,
         *sizes,
         norm_place="sandwich",
         window=4096,
         window_layers=tuple(layer % 2 == 0 for layer in range(sizes[1])),
-        attn_scale=query_scale**-0.5,
+        attn_scale=query_scale and query_scale**-0.5,
         attn_softcap=50.0,
         logit_softcap=30.0,
     )
@@ -78,8 +79,8 @@ GEMMA_2 = {
         note="The name leaves part of the embedding out." if size == "2b" else "",
     )
     for size, sizes, query_scale, total in (
-        ("2b", (2304, 26, 8, 4, 256, 9216), 256, 2_614_341_888),
-        ("9b", (3584, 42, 16, 8, 256, 14336), 256, 9_241_705_984),
+        ("2b", (2304, 26, 8, 4, 256, 9216), None, 2_614_341_888),
+        ("9b", (3584, 42, 16, 8, 256, 14336), None, 9_241_705_984),
         ("27b", (4608, 46, 32, 16, 128, 36864), 144, 27_227_128_320),
     )
 }
@@ -98,7 +99,6 @@ def _gemma_3(*sizes) -> ModelConfig:
         rope_theta_local=1e4,
         window=512,
         window_layers=tuple(layer % 6 != 5 for layer in range(sizes[1])),
-        attn_scale=256**-0.5,
     )
 
 

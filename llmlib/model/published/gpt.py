@@ -1,4 +1,8 @@
-"""GPT-2, GPT-3 and OPT: the decoder as OpenAI built it, and Meta's open copy of it."""
+"""GPT-2, GPT-3 and OPT: the decoder as OpenAI built it, and Meta's open copy of it.
+
+OPT 350M is left out: alone among them it norms after each branch, and its tables are narrower than
+the model. OPT 175B is given on request only.
+"""
 
 from llmlib.model.config import ModelConfig
 from llmlib.model.published.record import KERAS_HUB, Published, config_file
