@@ -39,10 +39,11 @@ class RopeScaling:
 class ModelConfig:
     """Sizes and choices of a transformer. Raises ValueError where they disagree.
 
-    Four sizes may be left None and are filled in at once, so that a built config holds numbers:
+    Some sizes may be left None and are filled in at once, so that a built config holds numbers:
     n_kv_heads = n_heads, d_head = d_model / n_heads, rope_dim = d_head, and d_ff = 4 d_model, or
     8/3 d_model rounded up to a multiple of 16 when gated (three matrices, then, instead of two of
-    the same cost). Use `config.replace(...)` to vary a config: sizes that had their default follow.
+    the same cost); with experts, d_expert = d_ff. Use `config.replace(...)` to vary a config: sizes
+    that had their default follow.
     """
 
     # sizes
@@ -72,7 +73,7 @@ class ModelConfig:
     # mixture of experts: a router gives each token to some of n_experts networks; 0: one network
     n_experts: int = 0
     n_experts_per_token: int = 0
-    d_expert: int | None = None  # an expert's d_ff, if it is another
+    d_expert: int | None = None  # an expert's width; d_ff
     renormalize_experts: bool = True  # the chosen experts' weights are made to add up to 1
 
     # positions
@@ -125,14 +126,16 @@ class ModelConfig:
         self._check_attention()
         self._check_blocks()
 
-    def _defaults(self) -> dict[str, int]:
+    def _defaults(self) -> dict[str, int | None]:
         """What the sizes that may be None default to."""
         d_head = self.d_model // self.n_heads
+        d_ff = -(-8 * self.d_model // 48) * 16 if self.gated else 4 * self.d_model
         return {
             "n_kv_heads": self.n_heads,
             "d_head": d_head,
-            "d_ff": -(-8 * self.d_model // 48) * 16 if self.gated else 4 * self.d_model,
+            "d_ff": d_ff,
             "rope_dim": self.d_head or d_head,
+            "d_expert": (self.d_ff or d_ff) if self.n_experts else None,
         }
 
     def replace(self, **changes) -> ModelConfig:

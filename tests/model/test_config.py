@@ -112,6 +112,10 @@ def test_defaults_are_filled_in_and_follow_a_replace():
     assert SMALL.replace(gated=False).d_ff == 192
     assert SMALL.replace(d_model=64).d_ff == 176, "8/3 · 64 = 170.7, up to a multiple of 16"
     assert SMALL.replace(d_head=32).replace(d_model=50).d_head == 32
+    mixed = SMALL.replace(n_experts=4, n_experts_per_token=2)
+    assert SMALL.d_expert is None and mixed.d_expert == 128
+    assert mixed.replace(d_ff=96).d_expert == 96
+    assert mixed.replace(d_expert=24).replace(d_ff=96).d_expert == 24
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,22 @@ def test_shards_are_written_and_read(tmp_path, save_reference):
     assert difference(loaded(ids).logits, reference_logits(theirs, ids)) <= TOLERANCE
 
 
+def test_a_folder_may_be_written_over(tmp_path, save_reference):
+    """Also by the model whose weights are read from it; nothing of the old checkpoint stays."""
+    _, folder = save_reference("llama")
+    to_hf(from_hf(folder), tmp_path, shard_bytes=30_000)
+    ids, model = batch(rows=1), from_hf(tmp_path)
+    before = model(ids)
+    model.embed.weight[:] *= 2
+    changed = model(ids)
+    to_hf(model, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"config.json", "model.safetensors"}
+    assert torch.equal(model(ids), changed) and torch.equal(from_hf(tmp_path)(ids), changed)
+    to_hf(from_hf(folder), tmp_path, shard_bytes=30_000)
+    assert torch.equal(from_hf(tmp_path)(ids), before)
+
+
 def test_a_model_that_no_family_expresses_is_not_written(tmp_path):
     """LayerNorm without a bias, and a gate: the course's own; and a field that a family lacks."""
     config = ModelConfig(vocab_size=50, d_model=32, n_layers=2, n_heads=4, norm="layernorm")

@@ -182,7 +182,7 @@ def write_qwen3_moe(config: ModelConfig) -> dict:
         "sliding_window": config.window,
         "num_experts": config.n_experts,
         "num_experts_per_tok": config.n_experts_per_token,
-        "moe_intermediate_size": config.d_expert or config.d_ff,
+        "moe_intermediate_size": config.d_expert,
         "norm_topk_prob": config.renormalize_experts,
     }
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from llmlib.checkpoint.hf.family import Family
+from llmlib.checkpoint.hf.folder import INDEX
 from llmlib.checkpoint.hf.read import FAMILIES, numbered
 from llmlib.model import ModelConfig
 
@@ -59,10 +61,11 @@ def choose_family(config: ModelConfig, family: str | None = None) -> str:
         if not fields:
             return kind
     nearest = min(lost, key=lambda kind: len(lost[kind]))
+    cannot = ", ".join(f"{name}={getattr(config, name)!r}" for name in lost[nearest])
     raise ValueError(
-        f"no checkpoint of family {family or nearest!r} can express "
-        + ", ".join(f"{name}={getattr(config, name)!r}" for name in lost[nearest])
-        + ": transformers would compute something else. Keep such a model with checkpoint.save"
+        f"{'' if family else 'no family can express this model; the nearest, '}{nearest!r} has no "
+        f"way to say {cannot}: transformers would compute something else. Keep the model with "
+        "checkpoint.save"
     )
 
 
@@ -104,7 +107,10 @@ def _numbers(module: str, config: ModelConfig) -> list[dict[str, str]]:
 
 
 def _write_tensors(folder: Path, tensors: dict[str, Tensor], shard_bytes: int) -> None:
-    """One file, or shards of at most `shard_bytes` each (or one tensor) with their index."""
+    """One file, or shards of at most `shard_bytes` each (or one tensor) with their index.
+
+    Each takes its name when it is complete; then what an earlier checkpoint left there goes.
+    """
     shards: list[dict[str, Tensor]] = [{}]
     size = 0
     for name, tensor in tensors.items():
@@ -119,6 +125,13 @@ def _write_tensors(folder: Path, tensors: dict[str, Tensor], shard_bytes: int) -
         places = {name: f for f, shard in zip(files, shards, strict=True) for name in shard}
         index = {"metadata": {"total_size": sum(t.nbytes for t in tensors.values())}}
         text = json.dumps(index | {"weight_map": places}, indent=2)
-        (folder / "model.safetensors.index.json").write_text(text + "\n", encoding="utf-8")
+        (folder / INDEX).write_text(text + "\n", encoding="utf-8")
     for file, shard in zip(files, shards, strict=True):
-        save_file(shard, folder / file, {"format": "pt"})
+        partial = folder / f".{file}.partial"
+        save_file(shard, partial, {"format": "pt"})
+        os.replace(partial, folder / file)  # the tensors may be read from the file of that name
+    for left in folder.glob("model*.safetensors"):
+        if left.name not in files:
+            left.unlink()
+    if len(files) == 1:
+        (folder / INDEX).unlink(missing_ok=True)
