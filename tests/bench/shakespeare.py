@@ -8,12 +8,14 @@ of the text, in windows of 64 characters.
 
     python -m tests.bench.shakespeare path/to/tinyshakespeare.txt
 
-Prints both losses and training times (validation left out), and their ratio.
+Prints the loss on the way, by steps and seconds of training (validation left out), and the ratio of
+times. With a second argument, "ours" or "reference", only that run.
 """
 
 import math
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from llmlib.train import TrainConfig, next_token_loss, train
 from tests.bench.model import PlainGPT
 
 BLOCK, BATCH, ITERATIONS = 64, 12, 2000
+POINTS = 8  # at which the loss is looked at, evenly over the run
 
 OURS = ModelConfig(
     vocab_size=65,
@@ -63,8 +66,8 @@ def held_out_loss(model, ids: np.ndarray) -> float:
     return float(sum(losses)) / y.numel()
 
 
-def reference(ids: np.ndarray) -> tuple[torch.nn.Module, float]:
-    """(the trained plain model, seconds of training)."""
+def reference(ids: np.ndarray, score) -> tuple[torch.nn.Module, float]:
+    """(the trained plain model, seconds of training); score(model, steps, seconds) on the way."""
     torch.manual_seed(1337)
     model = PlainGPT(65, 128, 4, 4, BLOCK)
     matrices = [p for p in model.parameters() if p.dim() >= 2]
@@ -85,31 +88,49 @@ def reference(ids: np.ndarray) -> tuple[torch.nn.Module, float]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        if (step + 1) % (ITERATIONS // POINTS) == 0:
+            paused = time.perf_counter()
+            score(model, step + 1, paused - started)
+            started += time.perf_counter() - paused
     return model, time.perf_counter() - started
 
 
-def ours(ids: np.ndarray, settings: TrainConfig = SETTINGS) -> tuple[torch.nn.Module, float]:
-    """(our trained model, seconds of training)."""
+def ours(ids: np.ndarray, score, settings: TrainConfig = SETTINGS) -> tuple[torch.nn.Module, float]:
+    """(our trained model, seconds of training); score(model, steps, seconds) on the way."""
     torch.manual_seed(0)
     model = Transformer(OURS)
     offsets = np.array([0, len(ids) - 1])
     data = TokenData([ids], [offsets], end_of_text=0, n_bytes=len(ids), fingerprint="text")
     batches = TokenBatches(data, settings.batch_size, BLOCK, packing="stream")
-    started = time.perf_counter()
-    train(model, batches, next_token_loss, settings)
-    return model, time.perf_counter() - started
+    started, paused, at = time.perf_counter(), 0.0, 0
+    every = settings.steps // POINTS
+
+    def evaluate(model) -> dict:
+        nonlocal paused, at
+        now, at = time.perf_counter(), at + every
+        score(model, at, now - started - paused)
+        paused += time.perf_counter() - now
+        return {}
+
+    train(model, batches, next_token_loss, replace(settings, eval_every=every), evaluate=evaluate)
+    return model, time.perf_counter() - started - paused
 
 
 def main() -> None:
     trained_on, held_out = characters(Path(sys.argv[1]))
+    runs = {"ours": ours, "reference": reference}
+    chosen = sys.argv[2:] or list(runs)
     found = {}
-    for name, run in (("ours", ours), ("reference", reference)):
-        model, seconds = run(trained_on)
-        found[name] = seconds
-        size = sum(p.numel() for p in model.parameters())
-        loss = held_out_loss(model, held_out)
-        print(f"{name}: loss {loss:.3f} in {seconds:.0f} s, {size:,} parameters", flush=True)
-    print(f"ratio of times: {found['ours'] / found['reference']:.2f}")
+    for name in chosen:
+
+        def score(model, steps: int, seconds: float, name: str = name) -> None:
+            loss = held_out_loss(model, held_out)
+            print(f"{name}: {steps:5} steps, {seconds:6.1f} s, loss {loss:.3f}", flush=True)
+
+        model, found[name] = runs[name](trained_on, score)
+        print(f"{name}: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
+    if len(found) == 2:
+        print(f"ratio of times: {found['ours'] / found['reference']:.2f}")
 
 
 if __name__ == "__main__":
