@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import llmlib
-from llmlib.checkpoint.hf import FAMILIES, from_hf, to_hf
+from llmlib.checkpoint.hf import FAMILIES, from_hf, local_folder, to_hf
 from llmlib.checkpoint.hf.read import read_fields
 from llmlib.model import ModelConfig, Transformer
 from tests.model.references import REFERENCES, TOLERANCE, batch, difference, reference_logits
@@ -171,6 +171,26 @@ def test_a_folder_may_be_written_over(tmp_path, save_reference):
     assert torch.equal(model(ids), changed) and torch.equal(from_hf(tmp_path)(ids), changed)
     to_hf(from_hf(folder), tmp_path, shard_bytes=30_000)
     assert torch.equal(from_hf(tmp_path)(ids), before)
+
+
+def test_a_hub_name_is_downloaded(monkeypatch, tmp_path, save_reference):
+    """Weights, configuration and tokenizer files only, once; and no pickle instead of weights."""
+    import huggingface_hub
+
+    _, folder = save_reference("llama")
+    asked = []
+
+    def snapshot_download(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(folder if name == "owner/model" else tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert local_folder("owner/model") == folder
+    ids = batch(rows=1)
+    assert torch.equal(llmlib.from_hf("owner/model")(ids), from_hf(folder)(ids))
+    assert len(asked) == 2 and not any(".bin" in pattern for pattern in asked[0][1])
+    with pytest.raises(ValueError, match="no safetensors on the hub"):
+        from_hf("owner/pickle")
 
 
 def test_a_model_that_no_family_expresses_is_not_written(tmp_path):

@@ -45,7 +45,7 @@ def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download  # here: nothing else needs it
 
     try:
-        return Path(snapshot_download(name, allow_patterns=WANTED))
+        folder = Path(snapshot_download(name, allow_patterns=WANTED))
     except Exception as error:  # of many kinds: offline, no such name, a licence to accept first
         reason = " ".join(str(error).split())[:200]
         raise ConnectionError(
@@ -54,6 +54,13 @@ def _download(name: str) -> Path:
             "and log in with `hf auth login`. Without a network: on a machine that has one, run "
             f"`hf download {name} --local-dir FOLDER`, copy the folder here, and give its path"
         ) from error
+    if not any(folder.glob("model*.safetensors")):
+        raise ValueError(
+            f"{name!r} has no safetensors on the hub, but probably a pickle, which can run any "
+            "program when it is read. If you trust it, convert it once with transformers and give "
+            f"FOLDER: AutoModelForCausalLM.from_pretrained({name!r}).save_pretrained(FOLDER)"
+        )
+    return folder
 
 
 def read_config(folder: Path) -> dict:

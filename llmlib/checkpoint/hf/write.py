@@ -37,8 +37,9 @@ def to_hf(
     """
     kind = choose_family(model.config, family)
     raw = FAMILIES[kind].write(model.config)
-    weights = {name: t.detach().to("cpu", dtype) for name, t in model.state_dict().items()}
+    weights = {name: t.detach().cpu() for name, t in model.state_dict().items()}
     theirs = their_tensors(weights, FAMILIES[kind], model.config)
+    theirs = {name: t.to(dtype or t.dtype) for name, t in theirs.items()}
     raw |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id")) | {
         "architectures": [FAMILIES[kind].architecture],
         "model_type": kind,
