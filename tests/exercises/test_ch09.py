@@ -3,7 +3,7 @@
 NEEDS = []
 
 MISTAKES = {
-    "9.1": [
+    "09.1": [
         (("2 * n_kv_heads", "n_kv_heads"), "keys *and* values"),
         (("min(n_tokens, window)", "n_tokens"), "window is left out"),
         (("min(n_tokens, window)", "window"), "no more than there are"),
@@ -14,7 +14,7 @@ MISTAKES = {
         (("bytes_each=2", "bytes_each=4"), "four bytes"),
         (("* bytes_each", ""), "keys *and* values"),
     ],
-    "9.2": [
+    "09.2": [
         (
             (
                 "n_layers * (attention + n * expert + router + norms)",
@@ -41,7 +41,7 @@ MISTAKES = {
         ),
         (("+ d_model\n", "\n"), "final norm"),
     ],
-    "9.3": [
+    "09.3": [
         (("if distance > 0:", "if distance < 0:"), "exchanged"),
         (("max(-distance, 0)", "abs(distance)"), "counts as distance 0"),
         (("n_buckets //= 2", "n_buckets = n_buckets"), "half of the buckets"),
@@ -49,7 +49,7 @@ MISTAKES = {
         (("return first + min(place, n_buckets - 1)", "return first + place"), "cut it off"),
         (("half = n_buckets // 2", "half = n_buckets // 4"), "belongs to bucket"),
     ],
-    "9.4": [
+    "09.4": [
         (("inputs += ids[at:start] + [mark]", "inputs += ids[at:start]"), "without a mark"),
         (
             (
@@ -64,7 +64,7 @@ MISTAKES = {
         (("inputs + ids[at:]", "ids"), "see the answers"),
         (("ids[start:stop]", "ids[start:stop + 1]"), "target"),
     ],
-    "9.5": [
+    "09.5": [
         (
             (
                 "    parts = weight",
@@ -97,7 +97,7 @@ MISTAKES = {
             "stay together",
         ),
     ],
-    "9.6": [
+    "09.6": [
         (("a - b for a, b", "b - a for a, b"), "ours − theirs"),
         (("(n - 1)", "n"), "n − 1"),
         (("/ math.sqrt(n)", ""), "steadier"),
@@ -119,7 +119,7 @@ MISTAKES = {
             "paired",
         ),
     ],
-    "9.7": [
+    "09.7": [
         (('if c["safe"] >= threshold', "if True"), "left out"),
         (('3 * c["sensible"]', 'c["sensible"]'), "three times"),
         (("return max(", "return min("), "worst"),
@@ -136,7 +136,7 @@ MISTAKES = {
             "filter",
         ),
     ],
-    "9.8": [
+    "09.8": [
         (("return n_experts * (f * P).sum()", "return (f * P).sum()"), "factor n_experts"),
         (("/ (n_tokens * k)", "/ n_tokens"), "add up to 1"),
         (
