@@ -203,6 +203,7 @@ def test_the_seed_repeats_a_chat(tok):
     [
         (["--model", "nothing"], "no model 'nothing'.*S-instruct"),
         (["--model", "EMPTY"], "neither config.json"),
+        (["--model", "owner/name"], "owner/name.*hub did not give it.*Without a network"),
         (["--temperature", "-1"], "temperature must be 0"),
         (["--max-tokens", "0"], "max_tokens must be at least 1"),
     ],
