@@ -1,4 +1,4 @@
-"""Talking to a model in a terminal: `python -m llmlib.chat --model S-instruct`."""
+"""Talking to a model in a terminal: `python -m llmlib.chat --model M-instruct`."""
 
 from .speaker import Speaker, load_speaker
 from .talk import Conversation, Options, talk

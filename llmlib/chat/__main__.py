@@ -1,9 +1,9 @@
 """Talk to a model in a terminal.
 
     python -m llmlib.chat
-    python -m llmlib.chat --model S --temperature 0
+    python -m llmlib.chat --model S-instruct --temperature 0
     python -m llmlib.chat --model openai-community/gpt2
-    echo "Where does Ada live?" | python -m llmlib.chat --model runs/mine
+    echo "Where does Umber Tallowby live?" | python -m llmlib.chat --model runs/mine
 
 Answers appear as they are written and go to the standard output; remarks go to the standard error.
 Commands: /reset, /system TEXT, /help. Ctrl-C stops an answer; at the prompt it leaves.
@@ -29,7 +29,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     names = "S, M, S-instruct, M-instruct, a folder, or a model's name on the hub (owner/name)"
-    add("--model", default="S-instruct", help=names)
+    add("--model", default="M-instruct", help=names)
     add("--temperature", type=float, default=0.7, help="0: always the likeliest token")
     add("--top-p", type=float, help="only the likeliest tokens that add up to this share")
     add("--top-k", type=int, help="only the so many likeliest tokens")

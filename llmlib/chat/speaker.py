@@ -14,6 +14,10 @@ from llmlib.tokenizer import Tokenizer, encode_chat, load
 from llmlib.tokenizer.calls import read_turn
 from llmlib.tokenizer.hf_chat import JinjaTemplate, end_ids, read_template, start_ids
 
+HINT = (
+    "this model knows nothing but the course's small world; ask, for example, "
+    '"Where does Umber Tallowby live?"'
+)
 Messages = Sequence[Mapping[str, str]]
 
 
@@ -33,6 +37,7 @@ class Speaker:
     ends: frozenset[int]
     start: Sequence[int] = ()
     marks: frozenset[str] = frozenset()
+    hint: str = ""  # said once, before the first message
     has_calls: bool = False  # its turns may hold thoughts and calls, as `tokenizer.chat` has them
 
     def __post_init__(self):
@@ -78,6 +83,7 @@ def load_speaker(name: str, device: torch.device | str = "cpu") -> Speaker:
     path = Path(name).expanduser()
     if name in MODELS:
         speaker = _ours(*checkpoint.load_shipped(name), chats=name.endswith("-instruct"))
+        speaker.hint = HINT if speaker.encode else ""
     elif path.is_file():
         speaker = _from_file(path)
     elif path.is_dir() and not (path / "config.json").exists():

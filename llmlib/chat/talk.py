@@ -89,6 +89,8 @@ def talk(
     conversation, number = Conversation(speaker), 0
     if speaker.encode is None:
         note("a base model: it has no chat template, and goes on with each text that you give it")
+    if speaker.hint:
+        note(speaker.hint)
     while True:
         try:
             text = read()
