@@ -33,7 +33,14 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = run.parser("pretrain", __doc__)
     run.add_training_options(parser)
     add = parser.add_argument
-    add("--model", default="world-s", choices=sorted(PRESETS), help="a preset of llmlib.model")
+    decoders = sorted(name for name, config in PRESETS.items() if not config.n_encoder_layers)
+    add(
+        "--model",
+        default="world-s",
+        choices=decoders,
+        metavar="NAME",
+        help="a preset of llmlib.model, such as world-m or gpt2",
+    )
     add(
         "--data",
         default="world",
