@@ -133,6 +133,7 @@ def test_qwens_window_counts_only_where_it_is_asked_for():
         ("qwen3_moe", {"mlp_only_layers": [0]}, "mlp_only_layers"),
         ("qwen2_moe", {}, "shared expert"),
         ("gemma2", {"use_bidirectional_attention": True}, "bidirectional"),
+        ("llama", {"quantization_config": {"quant_method": "awq", "bits": 4}}, "awq"),
     ],
 )
 def test_variants_that_we_do_not_have_are_refused(kind, change, message):

@@ -67,6 +67,12 @@ def family_of(raw: dict) -> Family:
 
 def read_fields(family: Family, raw: dict, folder: str | Path = "") -> ModelConfig:
     """config.json as our configuration. Raises ValueError for a field that is missing or absurd."""
+    if raw.get("quantization_config"):
+        method = raw["quantization_config"].get("quant_method", "an unnamed method")
+        raise NotImplementedError(
+            f"the weights in {folder} are quantized ({method}): take the model as it was before, "
+            "and use llmlib.quantize"
+        )
     try:
         return family.read(raw)
     except KeyError as error:
