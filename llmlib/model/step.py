@@ -10,6 +10,7 @@ Shapes: B batch, D model width, H heads, G key-value heads, K head width, S keys
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -73,27 +74,29 @@ class Step:
         self.model, self.cache, self.config = model, cache, model.config
         config, self.activation = model.config, model.blocks[0].mlp.activation
         self.n_rotated = config.n_heads + config.n_kv_heads if config.pos == "rope" else 0
+        self.positions = torch.arange(cache.max_len)
         if self.n_rotated:
-            positions = torch.arange(cache.max_len)
-            angles = rope_angles(positions, config.rope_dim, config.rope_theta, config.rope_scaling)
+            angles = rope_angles(
+                self.positions, config.rope_dim, config.rope_theta, config.rope_scaling
+            )
             self.cos = self._to_heads(angles.cos(), rest=1.0)  # (positions, K)
             self.sin = self._to_heads(angles.sin(), rest=0.0)
         n_pad = (~cache.is_real).sum(dim=1, keepdim=True)  # (B, 1)
         self.n_pad = n_pad if cache.padded else None
         self.layers = [self._layer(block) for block in model.blocks]
-        self.head = model.head.weight.t().contiguous()  # (D, V)
+        self.norm, self.head = _norm(model.norm), model.head.weight.t().contiguous()  # (D, V)
 
     def __call__(self, ids: Tensor) -> Tensor:
         """Next-token logits (B, V)."""
         cache, model, length = self.cache, self.model, self.cache.length
         cache.reserve(1, None)
-        at = torch.tensor([length]) if self.n_pad is None else length - self.n_pad
+        at = self.positions[length : length + 1] if self.n_pad is None else length - self.n_pad
         x = model._embed(ids, at)[:, 0]  # (B, D)
         turn = (self.cos[at], self.sin[at]) if self.n_rotated else None  # (1, K) or (B, 1, K)
         for number, layer in enumerate(self.layers):
             x = self._block(x, number, layer, turn)
         cache.advance(1)
-        logits = model.norm(x) @ self.head
+        logits = self.norm(x) @ self.head
         bias, scale = model.head.bias, model.head.scale
         return finish(logits if bias is None else logits + bias, scale, model.head.softcap)
 
@@ -138,8 +141,8 @@ class Step:
         qkv += [_weights(attn.v_proj)]
         up = [_weights(p) for p in (mlp.gate_proj, mlp.up_proj) if p is not None]
         return _Layer(
-            block.attn_norm.forward,
-            None if block.mlp_norm is None else block.mlp_norm.forward,
+            _norm(block.attn_norm),
+            None if block.mlp_norm is None else _norm(block.mlp_norm),
             _side_by_side(qkv),
             _side_by_side([_weights(attn.o_proj)]),
             _side_by_side(up),
@@ -165,6 +168,16 @@ class Step:
         else:
             values = torch.cat((values, values), dim=-1)
         return F.pad(values, (0, self.config.d_head - values.shape[-1]), value=rest)
+
+
+def _norm(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What the module does, without the way through modules."""
+    if isinstance(module, nn.Identity):
+        return module
+    kernel, options = torch.rms_norm, {"weight": module.weight, "eps": module.eps}
+    if isinstance(module, LayerNorm):
+        kernel, options = torch.layer_norm, options | {"bias": module.bias}
+    return partial(kernel, normalized_shape=module.weight.shape, **options)
 
 
 def _weights(linear: nn.Linear) -> tuple[Tensor, Tensor | None]:
