@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from llmlib.model import KVCache, Transformer
+from llmlib.model.step import fast_step
 
 from .decode import as_batch, room, stop_ids
 from .sampling import Sampling, adjust
@@ -30,7 +31,7 @@ class SpeculativeStats:
     rejected: int = (
         0  # of these, looked at and replaced: at most one a round; the rest fell with it
     )
-    target_calls: int = 0  # forward passes of the large model
+    target_calls: int = 0  # passes of the large model, each over several tokens
     draft_calls: int = 0
     new_tokens: int = 0
 
@@ -151,14 +152,21 @@ class _Reader:
         self.model, self.sampling, self.calls = model, sampling, 0
         weight, length = model.embed.weight, min(max_len, model.config.max_seq_len)
         self.cache = KVCache(model.config, 1, length, weight.device, weight.dtype, slack=slack)
+        self.step = None  # what reads single tokens faster, where there is such a thing
 
     def read(self, text: Sequence[int], last: int = 1) -> Tensor:
         """Distributions (last, V) of the token after each of the text's last `last` tokens."""
         new = torch.tensor([text[self.cache.length :]], device=self.model.embed.weight.device)
-        x = self.model.features(new, cache=self.cache)[0, -last:]  # (last, D)
         self.calls += 1
+        if self.calls == 2:  # the prompt is read: from here on it is a few tokens at a time
+            self.step = fast_step(self.model, self.cache)
+        if self.step is not None and last == 1:
+            for id in new.split(1, dim=1):
+                logits = self.step(id)  # (1, V)
+        else:
+            logits = self.model.head(self.model.features(new, cache=self.cache)[0, -last:])
         temperature, top_k, top_p, min_p, _ = self.sampling
-        return adjust(self.model.head(x), temperature, top_k, top_p, min_p)
+        return adjust(logits, temperature, top_k, top_p, min_p)
 
     def forget_from(self, length: int) -> None:
         """Keep the first `length` tokens at most."""
