@@ -171,7 +171,7 @@ def test_every_course_of_the_loop_adds_up_to_the_target(pair, options, monkeypat
         assert found.get(text, 0) == pytest.approx(chance, abs=2e-6)
 
 
-def chi_square(pair, n=3000):
+def chi_square(pair, n=2000):
     """Of n sampled texts against the target's exact distribution; 26 degrees of freedom."""
     counts = dict.fromkeys(itertools.product(range(3), repeat=N_NEW), 0)
     for seed in range(n):
