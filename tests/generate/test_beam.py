@@ -39,11 +39,11 @@ def pair(tmp_path_factory):
 
 
 @pytest.mark.parametrize("beams", [1, 2, 5])
-@pytest.mark.parametrize("n", [1, 8, 20])
+@pytest.mark.parametrize("n", [1, 6, 15])
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0, -0.5, 2.0])
 def test_equals_transformers(pair, beams, n, length_penalty):
     theirs, ours = pair
-    for prompt, stop in itertools.product(([3, 1, 4, 1, 5], [9]), ([], [7], [7, 11, 2])):
+    for prompt, stop in (([3, 1, 4, 1, 5], [7]), ([9], [7, 11, 2]), ([9, 2], [])):
         expected = theirs.generate(
             torch.tensor([prompt]),
             attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
