@@ -50,6 +50,12 @@ def ex_07_2(attempt):
 
         kept = torch.where(total - values < p, values, 0.0)
         short = torch.where(total <= p, values, 0.0)
+        first = torch.where(total <= p, values, 0.0)
+        first[:, 0] = values[:, 0]
+        bare = kept / kept.sum(-1, keepdim=True)
+        up, up_order = probs.sort(-1)
+        unlikely = torch.where(up.cumsum(-1) - up < p, up, 0.0)
+        unlikely = unlikely / unlikely.sum(-1, keepdim=True)
         got = attempt(probs, p)
         same_shape(got, probs, "the distributions")
         expect(
@@ -65,9 +71,15 @@ def ex_07_2(attempt):
                 "the token that reaches p is kept too: without it they do not add up to p": home(
                     short
                 ),
-                "the probabilities stand in sorted order: bring each home to its token": (
-                    kept / kept.sum(-1, keepdim=True)
+                "the token that reaches p is kept too, and not only where it is the first": home(
+                    first
                 ),
+                "the probabilities stand in sorted order: bring each home to its token": bare,
+                "`order` says where each sorted value came from: `scatter` brings it back there, "
+                "`gather` reads from there": bare.gather(-1, order),
+                "you kept the unlikely tokens: sort in descending order": torch.zeros_like(
+                    probs
+                ).scatter(-1, up_order, unlikely),
                 "what is kept does not sum to 1 in each row": torch.zeros_like(probs).scatter(
                     -1, order, kept
                 ),
@@ -106,6 +118,12 @@ def ex_07_3(attempt):
             "two bugs are left: the negative logits, and tokens written more than once": penalized(
                 True, False
             ),
+            "a negative logit is punished too: multiplied by r it goes further down": torch.where(
+                logits > 0, penalized(False, False), logits
+            ),
+            "above 0 a logit is divided, below 0 multiplied; yours is the other way round": (
+                logits * logits / penalized(False, True)
+            ),
             "all tokens are punished: only those in `ids` were written": torch.where(
                 logits > 0, logits / r, logits * r
             ),
@@ -118,26 +136,39 @@ def ex_07_3(attempt):
 
 @exercise("07.4", "how many texts fit")
 def ex_07_4(attempt):
-    """Llama 2 7B on 24 and 80 GB, grouped heads, four bits, and a model that does not fit."""
+    """Llama 2 7B on 24 and 80 GB, grouped heads, four bits, and a model far too large."""
     seven = (6_738_415_616, 32, 32, 128)
     cases = [
         (24 * 10**9, *seven, 4096, 16),
         (80 * 10**9, *seven, 4096, 16),
         (24 * 10**9, *seven, 4096, 4),
         (24 * 10**9, 8_030_261_248, 32, 8, 128, 8192, 8),
-        (12 * 10**9, *seven, 4096, 16),
+        (2 * 10**9, *seven, 4096, 16),
     ]
     for memory, n, layers, heads, d, tokens, bits in cases:
         left = memory - n * bits // 8
         one = 4 * layers * heads * d * tokens
         got = attempt(memory, n, layers, heads, d, tokens, bits)
         is_type(got, (int, float), "the number of texts")
+        expect(got == int(got), "half a text does not count: round down to a whole number.")
         want = max(0, left // one)
         equal(
             got,
             want,
             f"the number of texts in {memory / 1e9:.0f} GB, weights of {bits} bits",
             known={
+                "weights of few bits leave the cache as it is: keys and values take 2 bytes a "
+                "number": max(0, left // (one * bits // 16)),
+                "the weights take `weight_bits` bits each, not always 16": max(
+                    0, (memory - 2 * n) // one
+                ),
+                "each layer, and in it each key–value head, keeps its own keys and values": max(
+                    0, left // (one // layers)
+                ),
+                "a key has d_head numbers, and so has a value": max(0, left // (one // d)),
+                "that many tokens fit; a text has `n_tokens` of them": max(
+                    0, left // (one // tokens)
+                ),
                 "a text takes twice as much: a key and a value, of two bytes a number": (
                     max(0, 2 * left // one)
                 ),
@@ -150,8 +181,8 @@ def ex_07_4(attempt):
                 ),
                 "half a text does not count: round down": -(-left // one) if left > 0 else None,
                 "if the weights do not fit there is no room: 0, not a negative number": left // one,
+                "if the weights do not fit there is no room, whatever is missing": abs(left) // one,
             },
         )
-        expect(got == int(got), "the number of texts is a whole number.")
     got = attempt(24 * 10**9, *seven, 4096)
     equal(int(got), 4, "without weight_bits, so with 16, the number of texts")

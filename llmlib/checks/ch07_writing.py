@@ -42,6 +42,7 @@ def ex_07_5(attempt):
             "one place too far: the last of n tokens stands at n − 1": logits[
                 rows, lengths.clamp(max=5)
             ],
+            "logits are asked for, as the model gives them, before any softmax": want.softmax(-1),
             "lengths are those of the lists; id 0 may be a real token": logits[rows, nonzero - 1],
         },
     )
@@ -60,12 +61,15 @@ def ex_07_6(attempt):
     q = torch.tensor([[0.7, 0.1, 0.2], [0.2, 0.2, 0.6], [0.5, 0.25, 0.25]])
     p = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.3, 0.3, 0.4]])
     rounds = [
+        ([1, 1, 1], [0.2, 0.3, 0.1]),
         ([1, 1, 0], [0.32, 0.5, 0.5]), ([0, 2, 0], [0.9, 0.1, 0.1]), ([0, 2, 0], [0.6, 0.9, 0.1]),
         ([0, 2, 2], [0.6, 0.4, 0.9]), ([2, 1, 1], [0.5, 0.5, 0.7]),
     ]  # fmt: skip
     for guesses, luck in rounds:
-        chances = [float(p[n, x] / q[n, x]) for n, x in enumerate(guesses)]
-        kept = [u < c for u, c in zip(luck, chances, strict=True)]
+        chances = (p[:3] / q).clamp(max=1)
+        kept = [
+            u < float(chances[i, x]) for i, (x, u) in enumerate(zip(guesses, luck, strict=True))
+        ]
         n = kept.index(False) if False in kept else 3
         got = attempt(p, q, list(guesses), torch.tensor(luck))
         expect(
@@ -88,6 +92,9 @@ def ex_07_6(attempt):
                     q[:3] / p[:3], guesses, luck
                 ),
                 "the chance is p/q, not p": _kept(p[:3], guesses, luck),
+                "a guess is kept if its luck is *below* its chance; yours if it is above": _kept(
+                    1 - chances, guesses, 1 - torch.tensor(luck)
+                ),
             },
         )
         want = p[3] if n == 3 else _positive(p[n] - q[n])
@@ -107,8 +114,21 @@ def ex_07_6(attempt):
                     _positive(q[n] - p[n])
                 ),
                 "the difference may be negative; what is owed is at least 0": p[n] - q[n],
+                "only what p has more of is owed: max(p − q, 0), not |p − q|": _positive(
+                    (p[n] - q[n]).abs()
+                ),
+                "what is owed is a share of p − q, set to 0 where negative; no softmax": (
+                    (p[n] - q[n]).softmax(-1)
+                ),
+                "min(p, q) is what was kept; owed is the rest of p": torch.minimum(p[n], q[n])
+                / torch.minimum(p[n], q[n]).sum(),
+                "the draft's distribution is not drawn from again: it was refused here": q[n],
                 "that is the row after the refused guess: draw where it fell": p[n + 1],
             }
+        expect(
+            torch.isfinite(torch.as_tensor(got[1])).all(),
+            "the differences p − q sum to 0: set the negative ones to 0 before you divide.",
+        )
         close(got[1], want, "the distribution of the next token", known=known)
 
 
@@ -141,11 +161,24 @@ def ex_07_7(attempt):
             ).expand(6, 32 // group),
             "the largest value must become 7: divide by 7": parts.abs().amax(-1) / 8,
             "the largest value must become 7: 127 is for eight bits": parts.abs().amax(-1) / 127,
+            "from −7 to 7 the largest value becomes 7: divide by 7, not by the 15 steps": (
+                parts.abs().amax(-1) / 15
+            ),
+            "one scale for the whole matrix is too coarse: each group has its own": (
+                W.abs().max().expand(6, 32 // group) / 7
+            ),
+            "a group is `group` neighbours of a row; yours takes numbers that stand apart": (
+                W.view(6, group, -1).abs().amax(1) / 7
+            ),
             "the largest *absolute* value decides, a negative one too": parts.amax(-1) / 7,
         }
         expect(
             tuple(got[1].shape) != (6, 1),
             "a scale for each group is asked for, not one a row.",
+        )
+        expect(
+            tuple(got[0].shape) != tuple(scale.shape),
+            "the codes come first, then the scales; yours come the other way round.",
         )
         same_shape(got[1], scale, "the scales")
         close(got[1], scale, "the scales", known=known)

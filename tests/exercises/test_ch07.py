@@ -24,6 +24,12 @@ MISTAKES = {
         ),
         (("kept / kept.sum(dim=-1, keepdim=True)", "kept"), "sum to 1"),
         (("kept.sum(dim=-1, keepdim=True)", "kept.sum()"), "whole batch"),
+        (("torch.zeros_like(probs).scatter(-1, order, kept)", "kept.gather(-1, order)"), "reads"),
+        (("descending=True", "descending=False"), "descending order"),
+        (
+            ("before < p", "(before + values < p) | (before == 0)"),
+            "not only where it is the first",
+        ),
     ],
     "07.3": [
         (("set(ids)", "ids"), "three times"),
@@ -38,6 +44,8 @@ MISTAKES = {
         ),
         (("logits = logits.clone()", "pass"), "changed its argument"),
         (("set(ids)", "range(len(logits))"), "only those"),
+        (("else logits[i] * r", "else logits[i]"), "further down"),
+        (("logits[i] > 0", "logits[i] < 0"), "other way round"),
     ],
     "07.4": [
         (("2 * n_layers * n_kv_heads * d_head * 2", "2 * n_layers * n_kv_heads * d_head"), "twice"),
@@ -46,6 +54,12 @@ MISTAKES = {
         (("weight_bits // 8", "weight_bits"), "two bytes, not sixteen"),
         (("max(0, left // one)", "left // one"), "negative"),
         (("max(0, left // one)", "max(0, -(-left // one))"), "round down"),
+        (("max(0, left // one)", "max(0, left / one)"), "round down"),
+        (("max(0, left // one)", "abs(left) // one"), "whatever is missing"),
+        (("n_params * weight_bits // 8", "n_params * 2"), "not always 16"),
+        (("2 * n_layers * n_kv_heads", "2 * n_kv_heads"), "each layer"),
+        (("* d_head * 2", "* d_head * weight_bits // 8"), "leave the cache"),
+        (("* 2 * n_tokens", "* 2"), "that many tokens"),
     ],
     "07.5": [
         (("lengths - 1]", "longest - 1]"), "follows the padding"),
@@ -74,6 +88,10 @@ MISTAKES = {
         (("luck[n] >= min(1.0, float(p[n, x] / q[n, x]))", "p[n, x] < q[n, x]"), "p/q"),
         (("p[len(guesses)]", "p[-2]"), "last row"),
         (("min(1.0, float(p[n, x] / q[n, x]))", "float(p[n, x])"), "not p"),
+        (("luck[n] >=", "luck[n] <"), "yours if it is above"),
+        (("(p[n] - q[n]).clamp(min=0)", "(p[n] - q[n]).abs()"), "|p − q|"),
+        (("(p[n] - q[n]).clamp(min=0)", "p[n] - q[n]"), "negative ones to 0"),
+        (("return n, missing / missing.sum()", "return n, q[n]"), "was refused"),
     ],
     "07.7": [
         (("/ 7  #", "/ 8  #"), "divide by 7"),
@@ -81,6 +99,8 @@ MISTAKES = {
         ((".round()", ""), "cut off"),
         (("parts.abs().amax", "parts.amax"), "absolute"),
         ((".to(torch.int8)", ""), "int8"),
+        (("/ 7  #", "/ 15  #"), "15 steps"),
+        (("codes.view(O, I), scale", "scale, codes.view(O, I)"), "other way round"),
         (
             (
                 "parts = W.view(O, I // group, group)",
