@@ -16,20 +16,28 @@ CHAPTER = "Model families"
 @exercise("09.1", "the cache of a family")
 def ex_09_1(attempt):
     """Llama 2 7B, Falcon 7B, Mistral within and beyond its window, a Gemma 2 with half its layers
-    windowed.
+    windowed, and Falcon again with one byte a number.
     """
-    cases = [  # layers, kv heads, head width, tokens, windowed layers, window
-        (32, 32, 128, 4096, 0, None),
-        (32, 1, 64, 2048, 0, None),
-        (32, 8, 128, 3000, 32, 4096),
-        (32, 8, 128, 20_000, 32, 4096),
-        (26, 4, 256, 8192, 13, 4096),
+    cases = [  # layers, kv heads, head width, tokens, windowed layers, window, bytes a number
+        (32, 32, 128, 4096, 0, None, 2),
+        (32, 1, 64, 2048, 0, None, 2),
+        (32, 8, 128, 3000, 32, 4096, 2),
+        (32, 8, 128, 20_000, 32, 4096, 2),
+        (26, 4, 256, 8192, 13, 4096, 2),
+        (32, 1, 64, 2048, 0, None, 1),
     ]
-    for layers, heads, width, tokens, windowed, window in cases:
+    for layers, heads, width, tokens, windowed, window, size in cases:
         kept = min(tokens, window or tokens)
-        slots = (layers - windowed) * tokens + windowed * kept
-        each = heads * width * 2
+        full = (layers - windowed) * tokens
+        slots = full + windowed * kept
+        each = heads * width * size
         known = {
+            "the windowed layers are counted twice: `n_layers` includes them": (
+                (layers * tokens + windowed * kept) * 2 * each
+            ),
+            "`bytes_each` is an argument: a number need not have two bytes": (
+                slots * 2 * heads * width * 2
+            ),
             "that is half: keys *and* values are kept, each number in `bytes_each` bytes": (
                 slots * each
             ),
@@ -40,12 +48,16 @@ def ex_09_1(attempt):
                 layers * kept * 2 * each
             ),
             "a windowed layer that has seen few tokens keeps no more than there are": (
-                ((layers - windowed) * tokens + windowed * (window or 0)) * 2 * each
+                (full + windowed * (window or 0)) * 2 * each
             ),
-            "four bytes a number were counted, not two": slots * 4 * each,
+            "a window of `window` tokens includes the token itself: no more are kept, no fewer": (
+                (full + windowed * min(tokens, (window or 1) - 1)) * 2 * each
+            ),
+            "four bytes a number were counted, not two": slots * 2 * heads * width * 4,
         }
         want = slots * 2 * each
-        got = attempt(layers, heads, width, tokens, windowed, window)
+        more = {} if size == 2 else {"bytes_each": size}
+        got = attempt(layers, heads, width, tokens, windowed, window, **more)
         for message, value in known.items():
             expect(int(got) != int(value) or value == want, message + ".")
         equal(int(got), want, f"the bytes for {tokens:,} tokens")
@@ -73,6 +85,7 @@ def ex_09_2(attempt):
         is_type(got, (tuple, list), "the result")
         expect(len(got) == 2, "return two numbers: all parameters, and those a token uses.")
         got = tuple(int(n) for n in got)
+        narrow, ungrouped = 2 * D * (D - H * K), 2 * D * K * (H - G)
         copied = tuple(outside + L * n * (attention + expert + norms) + L * router for n in (E, k))
         known = {
             "attention is counted once an expert: only the MLP is there several times": copied,
@@ -88,6 +101,31 @@ def ex_09_2(attempt):
                 n - L * m * D * F for n, m in zip(want, (E, k), strict=True)
             ),
             "the final norm is missing": tuple(n - D for n in want),
+            "a layer has two norms, before attention and before the experts": tuple(
+                n - L * D for n in want
+            ),
+            "the norms of the layers are missing, two in each": tuple(n - L * norms for n in want),
+            "keys and values have n_kv_heads heads, fewer than the queries": tuple(
+                n + L * ungrouped for n in want
+            ),
+            "the heads together need not be d_model wide: a head has d_head numbers": tuple(
+                n + L * narrow for n in want
+            ),
+            "a head of keys or values has d_head numbers; d_model / n_heads may be another": (
+                tuple(n + L * 2 * G * (D * D // H - D * K) for n in want)
+            ),
+            "n_heads * d_head need not be d_model, for queries or for keys and values": tuple(
+                n + L * (narrow + 2 * G * (D * D // H - D * K)) for n in want
+            ),
+            "only the experts are idle: a token uses all of the attention, norms and tables": (
+                want[0],
+                want[0] * k // E,
+            ),
+            "that is the same number twice: a token uses n_per_token of the experts only": (
+                want[0],
+                want[0],
+            ),
+            "a token uses n_per_token experts, not one": (want[0], total(1)),
         }
         equal(got, want, "(all, used by a token)", known=known)
     return "correct: 46,702,792,704 parameters, of which a token uses 12,879,925,248."
@@ -102,7 +140,7 @@ def _bucket(distance: int, both: bool, n: int = 32, far: int = 128, **wrong) -> 
     if both or "absolute" in wrong:
         d = abs(distance)
     else:
-        d = max(-distance, 0)
+        d = max(distance if "forward" in wrong else -distance, 0)
     half = n // 2
     if d < half:
         return offset + d
@@ -136,6 +174,9 @@ def ex_09_3(attempt):
         "half": [_bucket(d, b, reversed=True) for d, b in cases],
         "in the decoder a key after the query counts as distance 0; it is masked anyhow": [
             _bucket(d, b, absolute=True) for d, b in cases
+        ],
+        "in the decoder the keys to tell apart lie *before* the query: key − query is negative": [
+            _bucket(d, b, forward=True) for d, b in cases
         ],
         "the encoder has half of the buckets for each side": [
             _bucket(d, b, whole=True) for d, b in cases
@@ -173,6 +214,10 @@ def ex_09_4(attempt):
         inputs, target = want
         hidden = [ids[i] for a, b in spans for i in range(a, b)]
         known = {
+            "the two lists are exchanged: first what the encoder reads, then the target": target,
+            "what follows the last span is left out": inputs[
+                : len(inputs) - len(ids) + spans[-1][1]
+            ],
             "one mark stands for a whole span, not for each of its tokens": [
                 marks[_span_of(i, spans)] if _span_of(i, spans) is not None else id
                 for i, id in enumerate(ids)
@@ -194,6 +239,15 @@ def ex_09_4(attempt):
             "the target names each span by its mark before it says its tokens": (
                 [*hidden, target[-1]] if got[1][-1:] == target[-1:] else hidden
             ),
+            "the mark comes before the tokens of its span, not after them": _marks_after(
+                ids, spans, marks
+            ),
+            "the mark at the end is the next one that is free, sentinels[len(spans)], not the last "
+            "of the list": [*target[:-1], marks[-1]],
+            "the mark at the end is a new one; that of the last span stands for this span": [
+                *target[:-1],
+                marks[len(spans) - 1],
+            ],
             "the target holds the hidden tokens only; the rest is to be seen in the input": ids,
         }
         equal(got[1], target, "the target", known=known)
@@ -201,6 +255,10 @@ def ex_09_4(attempt):
 
 def _span_of(i, spans):
     return next((n for n, (a, b) in enumerate(spans) if a <= i < b), None)
+
+
+def _marks_after(ids, spans, marks):
+    return [i for mark, (a, b) in zip(marks, spans, strict=False) for i in [*ids[a:b], mark]]
 
 
 def _corrupted(ids, spans, marks):

@@ -82,6 +82,9 @@ def ex_09_6(attempt):
             ),
             "a mean of n runs is √n times steadier than one run": t * float(d.std()),
             "divide by √n, not by n": t * float(d.std()) / n,
+            "that is the variance: the standard deviation is its root": (
+                t * float(d.var()) / n**0.5
+            ),
             "the factor t is missing": float(d.std()) / n**0.5,
             "with so few seeds 1.96 is too small; use the t that is given": (
                 1.96 * float(d.std()) / n**0.5
@@ -105,44 +108,51 @@ def _best(rows, score):
 
 @exercise("09.7", "sample and rank", may_return_none=True)
 def ex_09_7(attempt):
-    """Six candidates, one of them unsafe; then none that is safe; then one on the threshold."""
+    """Seven candidates, one of them unsafe; then none that is safe; then one on the threshold."""
     names = ("text", "safe", "sensible", "specific", "interesting")
     table = [
+        ("f", 0.85, 0.50, 0.10, 0.10),
         ("a", 0.95, 0.90, 0.20, 0.30),
         ("b", 0.90, 0.45, 0.95, 0.90),
         ("c", 0.30, 0.99, 0.95, 0.95),
-        ("d", 0.92, 0.85, 0.70, 0.20),
-        ("e", 0.99, 0.80, 0.50, 0.35),
-        ("f", 0.85, 0.50, 0.10, 0.10),
+        ("d", 0.82, 0.85, 0.70, 0.20),
+        ("e", 0.99, 0.80, 0.50, 0.45),
+        ("g", 0.995, 0.60, 0.30, 0.40),
     ]
-    rows = [dict(zip(names, row, strict=True)) for row in table]
-    safe = [r for r in rows if r["safe"] >= 0.8]
+    rows = {row[0]: dict(zip(names, row, strict=True)) for row in table}
+    safe = [r for r in rows.values() if r["safe"] >= 0.8]
 
     def score(r, weight=3):
         return weight * r["sensible"] + r["specific"] + r["interesting"]
 
-    got = attempt([dict(r) for r in rows], 0.8)
-    got = got["text"] if isinstance(got, dict) else got
+    def choice(candidates):
+        got = attempt([dict(r) for r in candidates], 0.8)
+        return got["text"] if isinstance(got, dict) else got
+
+    got = choice(rows.values())
+    expect(
+        got is not None,
+        "nothing was chosen, and six of the seven are safe: filter first, then rank the rest.",
+    )
     known = {
-        "the threshold is left out: an unsafe candidate was chosen": _best(rows, score),
+        "the threshold is left out: an unsafe candidate was chosen": _best(rows.values(), score),
         "sensibleness weighs three times, the other two once": _best(safe, lambda r: score(r, 1)),
         "the safest was chosen: safety is a filter, and says nothing about quality": _best(
             safe, lambda r: r["safe"]
+        ),
+        "safety has no part in the ranking: it only decides who may take part": _best(
+            safe, lambda r: score(r) + r["safe"]
         ),
         "only sensibleness was looked at": _best(safe, lambda r: r["sensible"]),
         "that is the worst of the safe ones": min(safe, key=score)["text"],
     }
     equal(got, _best(safe, score), "the chosen text", known=known)
-    alone = [dict(rows[2])]
-    got = attempt(alone, 0.8)
     expect(
-        got is None,
+        choice([rows["c"]]) is None,
         "when no candidate is safe enough, nothing may be said: return None, not the least bad.",
     )
-    edge = [dict(rows[0], safe=0.8), dict(rows[4], safe=0.7999)]
-    expect(
-        attempt(edge, 0.8) == "a", "a candidate exactly on the threshold passes: safe ≥ threshold."
-    )
+    edge = [dict(rows["a"], safe=0.8), dict(rows["e"], safe=0.7999)]
+    expect(choice(edge) == "a", "a candidate exactly on the threshold passes: safe ≥ threshold.")
 
 
 @exercise("09.8", "a loss that keeps experts busy")
@@ -163,6 +173,17 @@ def ex_09_8(attempt):
             "P is the mean of all probabilities, not of those of the chosen experts": (
                 E * (f * kept.mean(0)).sum()
             ),
+            "P is the mean over all tokens, also over those that did not choose the expert": (
+                E * (f * (p * chosen).mean(0)).sum()
+            ),
+            "the softmax runs over the experts (dim=-1): each token's probabilities sum to 1": (
+                E * (f * logits.softmax(0).mean(0)).sum()
+            ),
+            "P is a mean of probabilities: the softmax is missing": E * (f * logits.mean(0)).sum(),
+            "all k choices of a token are counted, not only its first": (
+                E * (logits.argmax(1).bincount(minlength=E) / N * mean).sum()
+            ),
+            "f are shares, not counts: divide by the number of choices, n_tokens * k": want * N * k,
             "that is Σ f²: it counts choices, and choices have no gradient": E * (f * f).sum(),
             "that is Σ P²; the shares f of what was really chosen are missing": (
                 E * (mean * mean).sum()

@@ -13,6 +13,9 @@ MISTAKES = {
         ),
         (("bytes_each=2", "bytes_each=4"), "four bytes"),
         (("* bytes_each", ""), "keys *and* values"),
+        (("* bytes_each", "* 2"), "is an argument"),
+        (("(n_layers - n_windowed) * n_tokens", "n_layers * n_tokens"), "counted twice"),
+        (("min(n_tokens, window)", "min(n_tokens, window - 1)"), "the token itself"),
     ],
     "09.2": [
         (
@@ -40,10 +43,38 @@ MISTAKES = {
             "exchanged",
         ),
         (("+ d_model\n", "\n"), "final norm"),
+        (("norms = 2 * d_model", "norms = d_model"), "two norms"),
+        (("norms = 2 * d_model", "norms = 0"), "norms of the layers"),
+        (("n_heads + n_kv_heads", "2 * n_heads"), "fewer than the queries"),
+        (
+            (
+                "2 * d_model * d_head * (n_heads + n_kv_heads)",
+                "2 * d_model * (d_model + d_head * n_kv_heads)",
+            ),
+            "need not be d_model wide",
+        ),
+        (
+            (
+                "2 * d_model * d_head * (n_heads + n_kv_heads)",
+                "2 * d_model * (d_model + d_model // n_heads * n_kv_heads)",
+            ),
+            "for queries or for keys",
+        ),
+        (
+            (
+                "2 * d_model * d_head * (n_heads + n_kv_heads)",
+                "2 * d_model * (d_head * n_heads + d_model // n_heads * n_kv_heads)",
+            ),
+            "a head of keys or values",
+        ),
+        (("total(n_per_token)", "total(n_experts) * n_per_token / n_experts"), "only the experts"),
+        (("total(n_per_token)", "total(n_experts)"), "same number twice"),
+        (("total(n_per_token)", "total(1)"), "not one"),
     ],
     "09.3": [
         (("if distance > 0:", "if distance < 0:"), "exchanged"),
         (("max(-distance, 0)", "abs(distance)"), "counts as distance 0"),
+        (("max(-distance, 0)", "max(distance, 0)"), "*before* the query"),
         (("n_buckets //= 2", "n_buckets = n_buckets"), "half of the buckets"),
         (("int(share * (n_buckets - half))", "round(share * (n_buckets - half))"), "round down"),
         (("return first + min(place, n_buckets - 1)", "return first + place"), "cut it off"),
@@ -63,6 +94,24 @@ MISTAKES = {
         (("[mark] + ids[start:stop]", "ids[start:stop]"), "by its mark"),
         (("inputs + ids[at:]", "ids"), "see the answers"),
         (("ids[start:stop]", "ids[start:stop + 1]"), "target"),
+        (
+            (
+                "inputs + ids[at:], target + [sentinels[len(spans)]]",
+                "target + [sentinels[len(spans)]], inputs + ids[at:]",
+            ),
+            "two lists are exchanged",
+        ),
+        (("inputs + ids[at:]", "inputs"), "follows the last span"),
+        (("sentinels[len(spans)]", "sentinels[-1]"), "next one that is free"),
+        (("sentinels[len(spans)]", "sentinels[len(spans) - 1]"), "is a new one"),
+        (
+            (
+                "    return inputs",
+                "    target = [i for m, (a, b) in zip(sentinels, spans) for i in [*ids[a:b], m]]\n"
+                "    return inputs + ids[at:], target\n    return inputs",
+            ),
+            "before the tokens",
+        ),
     ],
     "09.5": [
         (
@@ -104,6 +153,7 @@ MISTAKES = {
         (("/ math.sqrt(n)", "/ n"), "not by n"),
         (("half = t * ", "half = "), "factor t"),
         (("half = t * ", "half = 1.96 * "), "1.96"),
+        (("t * spread", "t * spread**2"), "variance"),
         (
             ('"better" if mean < 0 else "worse"', '"worse" if mean < 0 else "better"'),
             "exchanged",
@@ -123,6 +173,15 @@ MISTAKES = {
         (('if c["safe"] >= threshold', "if True"), "left out"),
         (('3 * c["sensible"]', 'c["sensible"]'), "three times"),
         (("return max(", "return min("), "worst"),
+        (('c["interesting"]', 'c["interesting"] + c["safe"]'), "no part in the ranking"),
+        (
+            (
+                "    safe = [",
+                '    top = max(candidates, key=lambda c: 3 * c["sensible"])\n'
+                '    if top["safe"] < threshold:\n        return None\n    safe = [',
+            ),
+            "filter first",
+        ),
         (('"safe"] >= threshold', '"safe"] > threshold'), "exactly on"),
         (
             ("        return None\n", "        safe = candidates\n"),
@@ -150,5 +209,17 @@ MISTAKES = {
         (("(f * P)", "(P * P)"), "Σ P²"),
         (("P = probs.mean(0)", "P = probs.sum(0)"), "divided by their number"),
         (("P = probs.mean(0)", "P = probs.mean(0).detach()"), "no gradient"),
+        (("P = probs.mean(0)", "P = (probs * chosen).mean(0)"), "did not choose"),
+        (("P = probs.mean(0)", "P = router_logits.softmax(0).mean(0)"), "dim=-1"),
+        (("P = probs.mean(0)", "P = router_logits.mean(0)"), "softmax is missing"),
+        (("/ (n_tokens * k)", ""), "not counts"),
+        (
+            (
+                "    P = probs",
+                "    f = router_logits.argmax(1).bincount(minlength=n_experts) / n_tokens\n"
+                "    P = probs",
+            ),
+            "not only its first",
+        ),
     ],
 }
