@@ -5,7 +5,6 @@ Shapes: R running beams, V vocabulary.
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from llmlib.model import KVCache, Transformer
 
-from .decode import as_batch, room, stop_ids
+from .decode import cache_dtype, check_counts, one_prompt, room, stop_ids
 
 
 class Beam(NamedTuple):
@@ -48,19 +47,15 @@ def beam_search(
     as soon as the running beams are worse at their present length). One beam is greedy decoding.
     What is found need not be the likeliest text there is: that would take all V^n of them.
     """
-    for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens)):
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    check_counts(beams=beams, max_new_tokens=max_new_tokens)
     if not math.isfinite(length_penalty):
         raise ValueError(f"length_penalty must be a finite number, not {length_penalty}")
-    tokens, _ = as_batch(ids, model.embed.weight.device)  # (1, T)
-    if len(tokens) != 1:
-        raise ValueError(f"beam_search continues one prompt, not {len(tokens)}")
+    device = model.embed.weight.device
+    tokens = one_prompt(ids, device)  # (1, T)
     ends, V = stop_ids(stop, model.config.vocab_size), model.config.vocab_size
     n_new = min(max_new_tokens, room(model, tokens.shape[1]))
-    weight = model.embed.weight
-    cache = KVCache(model.config, 1, tokens.shape[1] + n_new, weight.device, weight.dtype)
-    running, finished, totals = [[]], [], torch.zeros(1, 1, device=weight.device)
+    cache = KVCache(model.config, 1, tokens.shape[1] + n_new, device, cache_dtype(model))
+    running, finished, totals = [[]], [], torch.zeros(1, 1, device=device)
     for n in range(1, n_new + 1):
         logits = model.head(model.features(tokens, cache=cache)[:, -1])  # (R, V)
         totals = totals + logits.float().log_softmax(dim=-1)

@@ -106,10 +106,7 @@ class Decoding:
         constraint: Constraint | Sequence[Constraint | None] | None,
     ):
         sampling.check()
-        if not isinstance(max_new_tokens, Integral) or max_new_tokens < 1:
-            raise ValueError(
-                f"max_new_tokens must be a whole number of at least 1, not {max_new_tokens!r}"
-            )
+        check_counts(max_new_tokens=max_new_tokens)
         config, device = model.config, model.embed.weight.device
         self.model, self.sampling = model, sampling
         self.tokens, self.is_real = as_batch(ids, device)  # (B, T)
@@ -123,7 +120,7 @@ class Decoding:
             self.rules = ConstrainedRows(constraint, self.n_rows, config.vocab_size, rules)
         self.cache = None
         if cache:
-            dtype = _cache_dtype(model)
+            dtype = cache_dtype(model)
             self.cache = KVCache(config, self.n_rows, n_prompt + self.n_new, device, dtype)
         self.seen = None  # (B, V) bool: what occurred in the row, for the repetition penalty
         if sampling.repetition_penalty != 1:
@@ -208,6 +205,21 @@ def as_batch(ids: Prompts, device: torch.device) -> tuple[Tensor, Tensor | None]
     return tokens, is_real
 
 
+def one_prompt(ids: Prompts, device: torch.device) -> Tensor:
+    """One prompt as (1, T). Raises ValueError for several, and for one without tokens."""
+    tokens, _ = as_batch(ids, device)
+    if len(tokens) != 1:
+        raise ValueError(f"one prompt is continued here, not {len(tokens)}: see generate")
+    return tokens
+
+
+def check_counts(**counts: int) -> None:
+    """Raise ValueError for what is no whole number of at least 1, by its name."""
+    for name, value in counts.items():
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
 def room(model: Transformer, n_prompt: int) -> int:
     """How many tokens may follow a prompt. Raises ValueError if that is none."""
     left = model.config.max_seq_len - n_prompt
@@ -239,7 +251,7 @@ def _generators(seed, n_rows: int, device) -> Generators:
     return [torch.Generator(device).manual_seed(int(each)) for each in seed]
 
 
-def _cache_dtype(model: Transformer) -> torch.dtype:
+def cache_dtype(model: Transformer) -> torch.dtype:
     """Autocast makes keys and values in its own precision; else they are in the weights'."""
     device = model.embed.weight.device.type
     if torch.is_autocast_enabled(device):

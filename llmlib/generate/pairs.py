@@ -10,7 +10,7 @@ from torch import Tensor
 
 from llmlib.model import DecoderCache, EncoderDecoder
 
-from .decode import as_batch, stop_ids
+from .decode import as_batch, check_counts, stop_ids
 from .sampling import Sampling, sample
 
 
@@ -36,8 +36,7 @@ def generate_pairs(
     """
     sampling = Sampling(temperature, top_k, top_p, min_p, 1.0)
     sampling.check()
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
+    check_counts(max_new_tokens=max_new_tokens)
     device, stops = model.embed.weight.device, stop_ids(stop, model.config.vocab_size)
     ids, is_real = as_batch(sources, device)  # (B, S)
     memory = model.remember(model.encode(ids, is_real), is_real)

@@ -18,7 +18,7 @@ from torch import Tensor
 from llmlib.model import KVCache, Transformer
 from llmlib.model.step import fast_step
 
-from .decode import as_batch, room, stop_ids
+from .decode import cache_dtype, check_counts, one_prompt, room, stop_ids
 from .sampling import Sampling, adjust
 
 
@@ -95,12 +95,10 @@ def speculative(
     """
     sampling = Sampling(temperature, top_k, top_p, min_p)
     sampling.check()
-    _check(model, draft, max_new_tokens, draft_tokens)
+    check_counts(max_new_tokens=max_new_tokens, draft_tokens=draft_tokens)
+    _check_vocabularies(model, draft)
     device, ends = model.embed.weight.device, stop_ids(stop, model.config.vocab_size)
-    prompts = as_batch(ids, device)[0].tolist()
-    if len(prompts) != 1:
-        raise ValueError(f"speculative continues one prompt, not {len(prompts)}")
-    text, new = prompts[0], []
+    text, new = one_prompt(ids, device)[0].tolist(), []
     limit = len(text) + min(max_new_tokens, room(model, len(text)))
     target, guesser = (_Reader(m, limit, draft_tokens, sampling) for m in (model, draft))
     generator = None if seed is None else torch.Generator(device).manual_seed(seed)
@@ -150,8 +148,8 @@ class _Reader:
 
     def __init__(self, model: Transformer, max_len: int, slack: int, sampling: Sampling) -> None:
         self.model, self.sampling, self.calls = model, sampling, 0
-        weight, length = model.embed.weight, min(max_len, model.config.max_seq_len)
-        self.cache = KVCache(model.config, 1, length, weight.device, weight.dtype, slack=slack)
+        device, length = model.embed.weight.device, min(max_len, model.config.max_seq_len)
+        self.cache = KVCache(model.config, 1, length, device, cache_dtype(model), slack=slack)
         self.step = None  # what reads single tokens faster, where there is such a thing
 
     def read(self, text: Sequence[int], last: int = 1) -> Tensor:
@@ -192,10 +190,7 @@ def _draw(probs: Tensor, generator: torch.Generator | None) -> int:
     return int(torch.multinomial(probs, 1, generator=generator))
 
 
-def _check(model, draft, max_new_tokens: int, draft_tokens: int) -> None:
-    for name, value in (("max_new_tokens", max_new_tokens), ("draft_tokens", draft_tokens)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+def _check_vocabularies(model: Transformer, draft: Transformer) -> None:
     sizes = model.config.vocab_size, draft.config.vocab_size
     if sizes[0] != sizes[1]:
         raise ValueError(

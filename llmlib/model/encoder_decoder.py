@@ -4,7 +4,6 @@ Shapes: B batch, T decoder length, S encoder length, D model width, H heads, G k
 head width, V vocabulary.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -15,9 +14,9 @@ from llmlib.model.blocks import Block
 from llmlib.model.cache import KVCache
 from llmlib.model.config import ModelConfig
 from llmlib.model.head import make_head
-from llmlib.model.layers import make_norm
+from llmlib.model.layers import fill_weights, make_norm
 from llmlib.model.positions import relative_buckets, rope_angles
-from llmlib.model.transformer import Transformer
+from llmlib.model.transformer import Transformer, check_ids
 
 POSITIONS = ("relative", "rope", "none")  # what both stacks can be told
 
@@ -109,24 +108,11 @@ class EncoderDecoder(nn.Module):
         self.head = make_head(config, self.embed)
         self.init_weights()
 
-    @torch.no_grad()
     def init_weights(self) -> None:
-        """As `Transformer`: what writes to a stream is scaled by how often that stream is written.
-
-        A block of the encoder writes twice, one of the decoder three times.
-        """
+        """As `fill_weights` says: an encoder block writes twice, a decoder block three times."""
         config = self.config
         writes = {"encoder": 2 * config.n_encoder_layers, "decoder": 3 * config.n_layers}
-        for name, parameter in self.named_parameters():
-            if name.endswith((".o_proj.weight", ".down_proj.weight")):
-                times = writes[name.split(".")[0]] if config.init_scale_residual else 1
-                parameter.normal_(std=config.init_std / math.sqrt(times))
-            elif parameter.dim() == 2:
-                parameter.normal_(std=config.init_std)
-            elif name.endswith("bias"):
-                parameter.zero_()
-            else:
-                parameter.fill_(1.0)
+        fill_weights(self, config, lambda name: writes[name.split(".")[0]])
 
     def forward(
         self,
@@ -157,7 +143,7 @@ class EncoderDecoder(nn.Module):
 
     def encode(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """The encoder's result (B, S, D) for ids (B, S); mask (B, S) bool, False at padding."""
-        _check_ids("encoder_ids", ids, self.config.vocab_size)
+        check_ids("encoder_ids", ids, self.config.vocab_size)
         _check_mask(mask, ids)
         mask = None if mask is None or mask.all() else mask
         x = self._embed(ids)
@@ -189,7 +175,7 @@ class EncoderDecoder(nn.Module):
         patterns: list[Tensor] | None = None,
     ) -> Tensor:
         """What the head reads, (B, T, D); arguments as `decode` has them."""
-        _check_ids("decoder_ids", ids, self.config.vocab_size)
+        check_ids("decoder_ids", ids, self.config.vocab_size)
         B, T = ids.shape
         if memory.keys_values[0][0].shape[0] != B or (cache is not None and cache.batch_size != B):
             raise ValueError(f"decoder_ids have {B} rows, encoder text or cache another number")
@@ -234,21 +220,6 @@ def _check_config(config: ModelConfig) -> None:
     for name, value in only.items():
         if getattr(config, name) != value:
             raise ValueError(f"EncoderDecoder takes {name}={value!r} only")
-
-
-def _check_ids(name: str, ids: Tensor, vocab_size: int) -> None:
-    if ids.dim() != 2 or ids.numel() == 0 or ids.dtype not in (torch.int64, torch.int32):
-        raise ValueError(
-            f"{name} must be whole numbers (int64 or int32) of shape (batch, length), at least one "
-            f"token; got {ids.dtype} of shape {tuple(ids.shape)}"
-        )
-    if ids.device.type == "cpu" and not torch.compiler.is_compiling():
-        low, high = ids.aminmax()
-        if low < 0 or high >= vocab_size:
-            raise IndexError(
-                f"{name} run from {low} to {high}, the vocabulary from 0 to {vocab_size - 1}: is "
-                "this the model's own tokenizer?"
-            )
 
 
 def _check_mask(mask: Tensor | None, ids: Tensor) -> None:

@@ -3,6 +3,8 @@
 Shapes: B batch, T length, D model width, F d_ff, E experts, C experts chosen a token.
 """
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -18,6 +20,26 @@ ACTIVATIONS = {
     "relu": F.relu,
     "relu2": lambda x: F.relu(x).square(),  # So et al. 2021 (Primer)
 }
+
+
+@torch.no_grad()
+def fill_weights(model: nn.Module, config: ModelConfig, writes: Callable[[str], int]) -> None:
+    """Matrices and tables from N(0, init_std), biases 0, norms 1 (Radford et al. 2019).
+
+    o_proj and down_proj write to a residual stream: `writes(name)` times it is written to, and they
+    are scaled by 1/sqrt of it if `init_scale_residual`, so that the stream's variance does not grow
+    with depth.
+    """
+    for name, parameter in model.named_parameters():
+        if name.endswith((".o_proj.weight", ".down_proj.weight")):
+            times = writes(name) if config.init_scale_residual else 1
+            parameter.normal_(std=config.init_std / math.sqrt(times))
+        elif parameter.dim() == 2:
+            parameter.normal_(std=config.init_std)
+        elif name.endswith("bias"):
+            parameter.zero_()
+        else:
+            parameter.fill_(1.0)
 
 
 class LayerNorm(nn.Module):

@@ -3,8 +3,6 @@
 Shapes: B batch, T query length, S key length, D model width, H heads, V vocabulary.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +11,7 @@ from llmlib.model.blocks import make_block
 from llmlib.model.cache import KVCache
 from llmlib.model.config import ModelConfig, RopeScaling
 from llmlib.model.head import make_head
-from llmlib.model.layers import Routing, make_norm
+from llmlib.model.layers import Routing, fill_weights, make_norm
 from llmlib.model.positions import relative_buckets, rope_angles, sinusoidal
 
 
@@ -38,24 +36,9 @@ class Transformer(nn.Module):
         self.head = make_head(config, self.embed)
         self.init_weights()
 
-    @torch.no_grad()
     def init_weights(self) -> None:
-        """Matrices and tables from N(0, init_std), biases 0, norms 1 (Radford et al. 2019).
-
-        o_proj and down_proj, which write to the residual stream 2 n_layers times, are scaled by
-        1/sqrt(2 n_layers) if `init_scale_residual`, so that the stream's variance does not grow
-        with depth.
-        """
-        residual = math.sqrt(2 * self.config.n_layers) if self.config.init_scale_residual else 1.0
-        for name, parameter in self.named_parameters():
-            if name.endswith((".o_proj.weight", ".down_proj.weight")):
-                parameter.normal_(std=self.config.init_std / residual)
-            elif parameter.dim() == 2:
-                parameter.normal_(std=self.config.init_std)
-            elif name.endswith("bias"):
-                parameter.zero_()
-            else:
-                parameter.fill_(1.0)
+        """As `fill_weights` says; attention and MLP write to the stream 2 n_layers times."""
+        fill_weights(self, self.config, lambda name: 2 * self.config.n_layers)
 
     def forward(
         self,
@@ -200,11 +183,7 @@ class Transformer(nn.Module):
 
     def _check(self, ids: Tensor, cache, pad_mask, doc_ids) -> int:
         """Raise on input that cannot be right; the length T otherwise."""
-        if ids.dim() != 2 or ids.numel() == 0 or ids.dtype not in (torch.int64, torch.int32):
-            raise ValueError(
-                "ids must be whole numbers (int64 or int32) of shape (batch, length), at least one "
-                f"token; got {ids.dtype} of shape {tuple(ids.shape)}"
-            )
+        check_ids("ids", ids, self.config.vocab_size)
         B, T = ids.shape
         total = T + (cache.length if cache is not None else 0)
         if total > self.config.max_seq_len:
@@ -221,14 +200,23 @@ class Transformer(nn.Module):
                 raise ValueError(f"{name} {tuple(given.shape)} must be shaped like ids {(B, T)}")
         if pad_mask is not None and pad_mask.dtype != torch.bool:
             raise ValueError(f"pad_mask must be bool, True at real tokens, not {pad_mask.dtype}")
-        if ids.device.type == "cpu" and not torch.compiler.is_compiling():
-            low, high = ids.aminmax()
-            if low < 0 or high >= self.config.vocab_size:
-                raise IndexError(
-                    f"ids run from {low} to {high}, the vocabulary from 0 to "
-                    f"{self.config.vocab_size - 1}: is this the model's own tokenizer?"
-                )
         return T
+
+
+def check_ids(name: str, ids: Tensor, vocab_size: int) -> None:
+    """ValueError for what are no token ids (B, T); IndexError, on the CPU, outside a vocabulary."""
+    if ids.dim() != 2 or ids.numel() == 0 or ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(
+            f"{name} must be whole numbers (int64 or int32) of shape (batch, length), at least one "
+            f"token; got {ids.dtype} of shape {tuple(ids.shape)}"
+        )
+    if ids.device.type == "cpu" and not torch.compiler.is_compiling():
+        low, high = ids.aminmax()
+        if low < 0 or high >= vocab_size:
+            raise IndexError(
+                f"{name} run from {low} to {high}, the vocabulary from 0 to {vocab_size - 1}: is "
+                "this the model's own tokenizer?"
+            )
 
 
 def document_positions(doc_ids: Tensor) -> Tensor:

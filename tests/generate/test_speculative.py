@@ -284,7 +284,7 @@ def test_bad_input_is_named(larger):
     with pytest.raises(ValueError, match="no room"):
         speculative(model, draft, [1] * 48, max_new_tokens=1)
     for name in ("max_new_tokens", "draft_tokens"):
-        with pytest.raises(ValueError, match=f"{name} must be at least 1"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, not 0"):
             speculative(model, draft, [1], **{"max_new_tokens": 1, name: 0})
     with pytest.raises(ValueError, match="temperature"):
         speculative(model, draft, [1], max_new_tokens=1, temperature=-1)

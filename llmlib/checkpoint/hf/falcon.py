@@ -7,8 +7,8 @@ from llmlib.checkpoint.hf.family import (
     Family,
     Names,
     activation,
-    either,
     read_rope,
+    read_sizes,
     their_activation,
     unsupported,
     write_rope,
@@ -22,7 +22,8 @@ def read_falcon(raw: dict) -> ModelConfig:
 
     `num_kv_heads` means something in the new architecture only: elsewhere files hold any number.
     """
-    new, heads = raw.get("new_decoder_architecture", False), raw["num_attention_heads"]
+    new, sizes = raw.get("new_decoder_architecture", False), read_sizes(raw)
+    heads = sizes["n_heads"]
     kv_heads = 1 if raw.get("multi_query", True) else heads
     if new:
         kv_heads = raw.get("num_kv_heads") or heads
@@ -30,10 +31,7 @@ def read_falcon(raw: dict) -> ModelConfig:
     bias = raw.get("bias", False)
     position = {"pos": "alibi", "alibi_scaled": True} if raw.get("alibi") else read_rope(raw)
     return ModelConfig(
-        vocab_size=raw["vocab_size"],
-        d_model=either(raw, "n_embed", "hidden_size"),
-        n_layers=raw["num_hidden_layers"],
-        n_heads=heads,
+        **sizes,
         n_kv_heads=kv_heads,
         d_ff=raw.get("ffn_hidden_size"),
         max_seq_len=raw.get("max_position_embeddings", 2048),
@@ -96,10 +94,7 @@ def read_opt(raw: dict) -> ModelConfig:
     unsupported(raw, word_embed_proj_dim=raw["hidden_size"])
     bias = raw.get("enable_bias", True)
     return ModelConfig(
-        vocab_size=raw["vocab_size"],
-        d_model=raw["hidden_size"],
-        n_layers=raw["num_hidden_layers"],
-        n_heads=raw["num_attention_heads"],
+        **read_sizes(raw),
         d_ff=raw["ffn_dim"],
         max_seq_len=raw["max_position_embeddings"],
         final_norm=not raw.get("_remove_final_layer_norm", False),

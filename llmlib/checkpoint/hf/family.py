@@ -115,6 +115,16 @@ def either(raw: dict, *names: str):
     raise KeyError(names[0])
 
 
+def read_sizes(raw: dict) -> dict:
+    """The four sizes that every decoder has, under any of the names that files give them."""
+    return {
+        "vocab_size": raw["vocab_size"],
+        "d_model": either(raw, "hidden_size", "n_embd", "n_embed"),
+        "n_layers": either(raw, "num_hidden_layers", "n_layer"),
+        "n_heads": either(raw, "num_attention_heads", "n_head"),
+    }
+
+
 def unsupported(raw: dict, **only: object) -> None:
     """Refuse options that would change the result and that the model does not have."""
     for option, value in only.items():

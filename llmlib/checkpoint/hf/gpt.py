@@ -10,6 +10,7 @@ from llmlib.checkpoint.hf.family import (
     activation,
     either,
     read_rope,
+    read_sizes,
     their_activation,
     transposed,
     unsupported,
@@ -26,10 +27,7 @@ def read_gpt2(raw: dict) -> ModelConfig:
     unsupported(raw, scale_attn_weights=True, scale_attn_by_inverse_layer_idx=False)
     unsupported(raw, add_cross_attention=False)
     return ModelConfig(
-        vocab_size=raw["vocab_size"],
-        d_model=either(raw, "n_embd", "hidden_size"),
-        n_layers=either(raw, "n_layer", "num_hidden_layers"),
-        n_heads=either(raw, "n_head", "num_attention_heads"),
+        **read_sizes(raw),
         d_ff=raw.get("n_inner"),
         max_seq_len=either(raw, "n_positions", "max_position_embeddings"),
         norm_eps=raw.get("layer_norm_epsilon", 1e-5),
@@ -72,10 +70,7 @@ def names_gpt2(config: ModelConfig) -> Names:
 
 def read_gptj(raw: dict) -> ModelConfig:
     return ModelConfig(
-        vocab_size=raw["vocab_size"],
-        d_model=either(raw, "n_embd", "hidden_size"),
-        n_layers=either(raw, "n_layer", "num_hidden_layers"),
-        n_heads=either(raw, "n_head", "num_attention_heads"),
+        **read_sizes(raw),
         d_ff=raw.get("n_inner"),
         max_seq_len=either(raw, "n_positions", "max_position_embeddings"),
         norm_eps=raw.get("layer_norm_epsilon", 1e-5),
@@ -115,12 +110,10 @@ def read_neox(raw: dict) -> ModelConfig:
     rope = raw.get("rope_parameters") or {}
     share = rope.get("partial_rotary_factor", raw.get("rotary_pct", 0.25))
     bias = raw.get("attention_bias", True)
-    d_head = raw["hidden_size"] // raw["num_attention_heads"]
+    sizes = read_sizes(raw)
+    d_head = sizes["d_model"] // sizes["n_heads"]
     return ModelConfig(
-        vocab_size=raw["vocab_size"],
-        d_model=raw["hidden_size"],
-        n_layers=raw["num_hidden_layers"],
-        n_heads=raw["num_attention_heads"],
+        **sizes,
         d_ff=raw["intermediate_size"],
         max_seq_len=raw["max_position_embeddings"],
         norm_eps=raw.get("layer_norm_eps", 1e-5),
@@ -172,10 +165,7 @@ def names_neox(config: ModelConfig) -> Names:
 def read_bloom(raw: dict) -> ModelConfig:
     unsupported(raw, apply_residual_connection_post_layernorm=False)
     return ModelConfig(
-        vocab_size=raw["vocab_size"],
-        d_model=either(raw, "n_embed", "hidden_size"),
-        n_layers=either(raw, "n_layer", "num_hidden_layers"),
-        n_heads=either(raw, "n_head", "num_attention_heads"),
+        **read_sizes(raw),
         max_seq_len=raw.get("seq_length", 2048),
         norm_eps=raw.get("layer_norm_epsilon", 1e-5),
         embed_norm=True,

@@ -9,6 +9,7 @@ from llmlib.checkpoint.hf.family import (
     Names,
     activation,
     read_rope,
+    read_sizes,
     their_activation,
     unsupported,
     write_rope,
@@ -23,10 +24,7 @@ def read_llama(raw: dict, **more) -> ModelConfig:
     bias = bool(raw.get("attention_bias", False))
     rope = read_rope(raw, more.pop("default_theta", 10_000.0))
     fields = {
-        "vocab_size": raw["vocab_size"],
-        "d_model": raw["hidden_size"],
-        "n_layers": raw["num_hidden_layers"],
-        "n_heads": raw["num_attention_heads"],
+        **read_sizes(raw),
         "n_kv_heads": raw.get("num_key_value_heads"),
         "d_head": raw.get("head_dim"),
         "d_ff": raw["intermediate_size"],

@@ -56,12 +56,6 @@ def family_of(raw: dict) -> Family:
         raise NotImplementedError(
             f"model_type {kind!r} cannot be read{hint}, only {sorted(FAMILIES)}"
         )
-    if quantized := raw.get("quantization_config"):
-        raise NotImplementedError(
-            f"the weights are quantized ({quantized.get('quant_method', 'unknown method')}), which "
-            "cannot be read: take the model they were made from, and llmlib.quantize if memory is "
-            "short"
-        )
     return FAMILIES[kind]
 
 
@@ -70,8 +64,8 @@ def read_fields(family: Family, raw: dict, folder: str | Path = "") -> ModelConf
     if raw.get("quantization_config"):
         method = raw["quantization_config"].get("quant_method", "an unnamed method")
         raise NotImplementedError(
-            f"the weights in {folder} are quantized ({method}): take the model as it was before, "
-            "and use llmlib.quantize"
+            f"the weights in {folder} are quantized ({method}), which cannot be read: take the "
+            "model they were made from, and llmlib.quantize if memory is short"
         )
     try:
         return family.read(raw)
