@@ -6,7 +6,7 @@ from typing import Literal
 from llmlib.agents.backends import BackendError
 
 from . import close, equal, exercise, expect, is_type, raises
-from .ch17_references import Flaky, Line, attacks, benign, conversation, window
+from .ch17_references import Flaky, Line, attacks, benign, conversation, turns, window
 
 CHAPTER = "Agents"  # the name in the progress table
 
@@ -128,14 +128,18 @@ def ex_17_3(attempt):
         return result, flaky.asked, slept
 
     raised = object()
-    result, asked, slept = run([busy, busy])
-    equal(result, "answer", "what comes back after two failures that may be retried")
-    equal(asked, 3, "the number of calls until the answer came")
+    result, asked, slept = run([busy] * 3)
+    equal(result, "answer", "what comes back after three failures that may be retried")
+    equal(asked, 4, "the number of calls until the answer came")
+    expect(
+        slept not in ([0.5, 0.5, 0.5], [0.5, 1.0, 1.5]),
+        f"the wait should double, 0.5, 1, 2, …; yours waits {slept}.",
+    )
     equal(
         slept,
-        [0.5, 1.0],
+        [0.5, 1.0, 2.0],
         "the waits",
-        known={"the wait should double: 0.5, 1, 2, …": [0.5, 0.5], "nobody waits in yours": []},
+        known={"nobody waits by sleep(seconds), the function that you are given": []},
     )
     _, _, slept = run([BackendError("busy", retryable=True, retry_after=7.0)])
     equal(slept, [7.0], "the wait when the server names one",
@@ -184,6 +188,15 @@ def ex_17_4(attempt):
         "a second request with the same words is a request of its own: the key tells, not the "
         "arguments.",
     )
+    try:
+        safe("r1", what="buy bread", who="Ada")
+    except ValueError:
+        expect(
+            False,
+            "the same arguments named in another order are the same request: compare them as a "
+            "dictionary, not as text.",
+        )
+    expect(len(made) == 2, "the same arguments named in another order ran the tool once more.")
     fail.append(ConnectionError("busy"))
     try:
         safe("r3", who="Tom", what="sweep the yard")
@@ -226,6 +239,11 @@ def ex_17_5(attempt):
         got = attempt([dict(message) for message in talk], limit, count)
         is_type(got, list, "the window")
         expect(
+            all(isinstance(message, dict) for message in got),
+            "the window is one list of messages; yours has something else in it, such as a turn "
+            "that is a list of its own.",
+        )
+        expect(
             got[:2] == talk[:2],
             "the system's words and the task must always be there: without them the model does "
             "not know what it is doing.",
@@ -250,6 +268,10 @@ def ex_17_5(attempt):
                     talk, limit, count, first=True
                 ),
                 "everything is kept": talk,
+                "the turns have come out in the wrong order": [
+                    *talk[:2],
+                    *(m for turn in reversed(turns(want)) for m in turn),
+                ],
                 "the task is not counted: its words take room as well": window(
                     talk, limit + count(talk[:2]), count
                 ),
@@ -259,6 +281,15 @@ def ex_17_5(attempt):
             },
         )
     equal(attempt(talk[:2], 5, count), talk[:2], "the window of a conversation without turns")
+    longer = [talk[0], {"role": "system", "content": "Memory: Ada bakes."}, *talk[1:]]
+    last = turns(talk)[-1]
+    for start, name in ((longer[:3], "three messages"), (talk[1:2], "one message")):
+        got = attempt([*start, *(m for turn in turns(talk) for m in turn)], 0, count)
+        expect(
+            got == [*start, *last],
+            f"where {name} stand{'s' * (len(start) == 1)} before the first of the assistant, all "
+            "of that is the task: not always two.",
+        )
 
 
 @exercise("17.6", "noticing a loop")
@@ -313,6 +344,18 @@ def ex_17_7(attempt):
                 ),
                 "that is pass^1: k has no effect": mean,
                 "the tasks are summed; take their mean": want * len(counts),
+                "all tasks are thrown into one pot; estimate for each task, then take the mean": (
+                    math.comb(sum(counts), k) / math.comb(n * len(counts), k)
+                ),
+                "a task that never succeeded k times counts too, as 0": sum(
+                    math.comb(c, k) / math.comb(n, k) for c in counts
+                ) / max(1, sum(c >= k for c in counts)),
+                "k successes among the n trials are not k in a row: count the choices": sum(
+                    c >= k for c in counts
+                ) / len(counts),
+                "those are the tasks that never failed; asked is k attempts, not n": sum(
+                    c == n for c in counts
+                ) / len(counts),
             },
         )  # fmt: skip
     raises(ValueError, attempt, [2], 4, 5, what="k = 5 of n = 4 trials")
@@ -353,6 +396,11 @@ def ex_17_8(attempt):
     ):
         got = run(name, arguments)
         expect(got["error"] is True, f"{what}: an error, and yours says that all went well.")
+        expect(
+            not got["text"].strip().lower().startswith(("done", "ok", "success")),
+            f"{what}: the flag says error and the text still says that it is done. The model reads "
+            "the text.",
+        )
         expect(say in got["text"], f"{what}: the text should say what went wrong ({say!r}).")
         expect(
             len(got["text"]) > 3, f"{what}: the text is empty; the model learns nothing from it."

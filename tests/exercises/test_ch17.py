@@ -50,6 +50,7 @@ MISTAKES = {
             "0 is a time too",
         ),
         (("0.5 * 2**attempt", "0.5"), "should double"),
+        (("0.5 * 2**attempt", "0.5 * (attempt + 1)"), "should double"),
         ((" or attempt == tries - 1", ""), "returned None"),
         (
             (
@@ -74,6 +75,13 @@ MISTAKES = {
         (("            sleep(0.5 * 2**attempt if wait is None else wait)\n", ""), "nobody waits"),
     ],
     "17.4": [
+        (
+            (
+                "        if asked != arguments:\n",
+                "        if list(asked.items()) != list(arguments.items()):\n",
+            ),
+            "another order",
+        ),
         (
             (
                 "    def safe(key, **arguments):\n",
@@ -161,6 +169,28 @@ MISTAKES = {
         ),
         (("            break\n", "            continue\n"), "has a hole"),
         ("def fit(messages, limit, count):\n    return list(messages)\n", "everything is kept"),
+        (("kept = turn + kept", "kept = kept + turn"), "wrong order"),
+        (("return task + kept", "return [*task, kept]"), "one list of messages"),
+        (
+            (
+                '        if message["role"] == "assistant":\n',
+                "        if len(task) < 2:\n            task.append(message)\n"
+                '        elif message["role"] == "assistant":\n',
+            ),
+            "not always two",
+        ),
+        (
+            "def fit(messages, limit, count):\n"
+            "    task, kept, turn = messages[:2], [], []\n"
+            "    for message in reversed(messages[2:]):\n"
+            "        turn = [message, *turn]\n"
+            "        if message['role'] == 'assistant':\n"
+            "            if kept and count(task + turn + kept) > limit:\n"
+            "                break\n"
+            "            kept, turn = turn + kept, []\n"
+            "    return task + kept\n",
+            "not always two",
+        ),
     ],
     "17.6": [
         (("range(1, longest + 1)", "range(1, 2)"), "two calls in turn"),
@@ -202,6 +232,16 @@ MISTAKES = {
         ((" / len(chosen)", ""), "summed"),
         (
             (
+                "return sum(chosen) / len(chosen)",
+                "return math.comb(sum(counts), k) / math.comb(n * len(counts), k)",
+            ),
+            "one pot",
+        ),
+        (("for c in counts]", "for c in counts if c >= k]"), "counts too, as 0"),
+        (("math.comb(c, k) / math.comb(n, k)", "c >= k"), "not k in a row"),
+        (("math.comb(c, k) / math.comb(n, k)", "c == n"), "never failed"),
+        (
+            (
                 '    if k > n:\n        raise ValueError("k trials cannot be chosen from fewer")\n',
                 "",
             ),
@@ -221,6 +261,7 @@ MISTAKES = {
         (('"error": False}', '"error": "error" in str(result)}'), "read out of the text"),
         (('f"error: {kind}: {error}"', '"something failed"'), "what went wrong"),
         (('"error": False}', '"error": result is None}'), "returns None"),
+        (('f"error: {kind}: {error}"', 'f"Done. ({error})"'), "still says that it is done"),
         (("except Exception as error", "except TypeError as error"), "your code stopped"),
         (('f"error: no tool {name}"', '"error: no such tool"'), "fly"),
     ],
